@@ -1,0 +1,193 @@
+/* explain: the sentences that say why a plan is as it is, and every formula with this model's numbers in it. */
+#include "plan/explain.h"
+
+#include <string.h>
+
+#include "base/own.h"
+
+static bool reason(struct plan *p, struct arena *arena, const char *text)
+{
+    if (p->n_reasons == PLAN_MAX_REASONS)
+        return true;
+    char *kept = arena_strdup(arena, text);
+    if (!kept)
+        return false;
+    p->reasons[p->n_reasons++] = kept;
+    return true;
+}
+
+__attribute__((format(printf, 3, 4))) static bool say(struct plan *p, struct arena *arena,
+                                                      const char *fmt, ...)
+{
+    own(own_str) struct str s = {0};
+    va_list ap;
+    va_start(ap, fmt);
+    str_vaddf(&s, fmt, ap);
+    va_end(ap);
+    return !s.failed && reason(p, arena, s.data ? s.data : "");
+}
+
+static bool explain_cards(struct plan *p, struct arena *arena)
+{
+    uint32_t used = (uint32_t)__builtin_popcount(p->used_mask);
+    if (p->n_devices == 0)
+        return say(p, arena, "no GPU: everything is planned for the processor and host memory");
+    if (p->wish.as_command)
+        return say(p, arena, "the command was taken as it stands; nothing was chosen");
+    if (used == 1 && p->n_devices > 1)
+        return say(p, arena, "one GPU holds it alone: no hops between cards, the others stay free");
+    if (used > 1)
+        return say(p, arena, "%u GPUs: fewer do not hold it at %u tokens with the room kept free",
+                   used, p->law.n_ctx);
+    return true;
+}
+
+static bool explain_context(struct plan *p, struct arena *arena)
+{
+    uint32_t trained = p->model->hp.n_ctx_train;
+    if (p->settings.n_ctx && p->law.n_ctx != p->settings.n_ctx &&
+        !say(p, arena, "context %u became %u: the engine rounds it up to whole blocks of 256",
+             p->settings.n_ctx, p->law.n_ctx))
+        return false;
+    if (trained && p->law.n_ctx_seq > trained)
+        return say(p, arena, "context %u is beyond the %u tokens the model was trained for",
+                   p->law.n_ctx_seq, trained);
+    return true;
+}
+
+static bool explain_shortage(struct plan *p, struct arena *arena)
+{
+    char gib[32];
+    for (uint32_t i = 0; i < p->n_devices; i++) {
+        const struct plan_device *d = &p->devices[i];
+        if (d->shortfall && !say(p, arena, "GPU %d %s is %s GiB short", d->card->index, d->card->name,
+                                 str_gib(d->shortfall, 2, gib)))
+            return false;
+    }
+    if (p->host.shortfall)
+        return say(p, arena, "host memory is %s GiB short of what is needed and kept free",
+                   str_gib(p->host.shortfall, 2, gib));
+    return true;
+}
+
+static bool explain_tight(struct plan *p, struct arena *arena)
+{
+    char after[32], keep[32];
+    for (uint32_t i = 0; i < p->n_devices && p->verdict == VERDICT_TIGHT; i++) {
+        const struct plan_device *d = &p->devices[i];
+        if (!(p->used_mask & (1u << i)) || d->free_after >= (int64_t)d->keep_free)
+            continue;
+        if (!say(p, arena, "GPU %d keeps %s GiB free, less than the %s GiB asked for: it fits tightly",
+                 d->card->index, d->free_after > 0 ? str_gib((uint64_t)d->free_after, 2, after) : "0",
+                 str_gib(d->keep_free, 2, keep)))
+            return false;
+    }
+    return true;
+}
+
+/* A command whose --fit is on would be changed by the engine where a card runs short of its 1 GiB margin. */
+static bool explain_fit(struct plan *p, struct arena *arena)
+{
+    const uint64_t margin = (uint64_t)1 << 30;
+    if (!p->wish.as_command)
+        return true;
+    for (uint32_t i = 0; i < p->n_devices; i++) {
+        const struct plan_device *d = &p->devices[i];
+        uint64_t need = d->weights + d->kv + d->compute;
+        if ((p->used_mask & (1u << i)) && need + margin > d->card->free_bytes)
+            return say(p, arena,
+                       "the engine's own --fit would change this: GPU %d has less than its 1 GiB margin; "
+                       "these numbers are those before it",
+                       d->card->index);
+    }
+    return true;
+}
+
+static bool explain_law(struct plan *p, struct arena *arena)
+{
+    if (p->law.compute_exact)
+        return true;
+    return say(p, arena, "architecture \"%s\" has no graph of its own here: compute is an estimate",
+               p->model->architecture);
+}
+
+bool explain_reasons(struct plan *p, struct arena *arena)
+{
+    return explain_cards(p, arena) && explain_context(p, arena) && explain_shortage(p, arena) &&
+           explain_tight(p, arena) && explain_fit(p, arena) && explain_law(p, arena);
+}
+
+static void write_model(const struct plan *p, struct str *o)
+{
+    const struct model_hparams *h = &p->model->hp;
+    char a[32];
+    str_addf(o, "Model    %s, architecture %s (%s)\n", p->model->name, p->model->architecture,
+             p->model->quantization);
+    str_addf(o, "         layers %u, width %u, heads %u, KV heads %u, head %u / %u\n", h->n_layer,
+             h->n_embd, h->n_head, h->n_head_kv, h->head_dim_k, h->head_dim_v);
+    str_addf(o, "         vocabulary %s, trained context %u\n", str_grouped(h->n_vocab, a),
+             h->n_ctx_train);
+}
+
+/* One line per kind of layer: elements a cell, bytes a cell, layers, cells. */
+static void write_cache(const struct plan *p, struct str *o)
+{
+    const struct gguf_type_info *k = gguf_type_info(p->settings.type_k);
+    const struct gguf_type_info *v = gguf_type_info(p->settings.type_v);
+    static const struct { enum kv_kind kind; const char *name; } kinds[] = {
+        {KV_FULL, "full"}, {KV_WINDOW, "window"}, {KV_CHUNKED, "chunked"}, {KV_LATENT, "latent"},
+        {KV_HYBRID, "hybrid"}};
+    str_addf(o, "KV cache K %s, V %s; context %u in %u stream%s\n", k->name, v->name, p->law.n_ctx,
+             p->law.n_streams, p->law.n_streams == 1 ? "" : "s");
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        uint32_t n = 0;
+        const struct model_layer *one = NULL;
+        for (uint32_t l = 0; l < p->model->n_layers; l++) {
+            if (p->model->layers[l].kv == kinds[i].kind && !p->model->layers[l].nextn) {
+                one = &p->model->layers[l];
+                n++;
+            }
+        }
+        if (!one)
+            continue;
+        str_addf(o, "         %u %s layers: %u x %u/%u B (K) + %u x %u/%u B (V) a cell\n", n,
+                 kinds[i].name, one->n_embd_k, k->block_bytes, k->block, one->n_embd_v,
+                 v->block_bytes, v->block);
+    }
+}
+
+static void write_device(const struct plan_device *d, struct str *o)
+{
+    char a[32], b[32], c[32];
+    str_addf(o, "GPU %d    %s\n", d->card->index, d->card->name);
+    if (d->first_layer >= 0)
+        str_addf(o, "         layers %d to %d\n", d->first_layer, d->last_layer);
+    str_addf(o, "         weights  %15s B  exact: sum of its tensors, padded\n", str_grouped(d->weights, a));
+    str_addf(o, "         KV       %15s B  exact: from the shape\n", str_grouped(d->kv, a));
+    str_addf(o, "         compute  %15s B  the engine's graph, allocated as it does\n",
+             str_grouped(d->compute, a));
+    str_addf(o, "         runtime  %15s B  estimate %s to %s\n", str_grouped(d->runtime, a),
+             str_grouped(d->runtime_low, b), str_grouped(d->runtime_high, c));
+    str_addf(o, "         free     %15s B  of which %s kept free\n",
+             str_grouped(d->free_after > 0 ? (uint64_t)d->free_after : 0, a),
+             str_grouped(d->keep_free, b));
+}
+
+void explain_write(const struct plan *p, struct str *o)
+{
+    char a[32];
+    write_model(p, o);
+    write_cache(p, o);
+    str_addf(o, "Batch    %u, micro batch %u, flash attention %s, graph of %u nodes\n", p->law.n_batch,
+             p->law.n_ubatch, p->flash_on ? "on" : "off", p->law.n_nodes);
+    if (p->law.pipeline)
+        str_add(o, "         several cards work in a pipeline: 4 copies of inputs and crossings\n");
+    for (uint32_t i = 0; i < p->n_devices; i++)
+        if (p->used_mask & (1u << i))
+            write_device(&p->devices[i], o);
+    str_addf(o, "Host     weights %s B", str_grouped(p->host.weights, a));
+    str_addf(o, ", repacked %s B", str_grouped(p->host.repack, a));
+    str_addf(o, ", KV %s B\n", str_grouped(p->host.kv, a));
+    str_addf(o, "         compute %s B", str_grouped(p->host.compute, a));
+    str_addf(o, ", outputs %s B\n", str_grouped(p->host.cache, a));
+}

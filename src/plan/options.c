@@ -1,0 +1,284 @@
+/* options: the other plans worth knowing: what else would fit, what each change frees, what it costs. */
+#include "plan/options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "plan/budget.h"
+
+static const uint32_t kv_types[3] = {GGUF_TYPE_F16, GGUF_TYPE_Q8_0, GGUF_TYPE_Q4_0};
+static const char *const kv_prices[3] = {"none", "small quality risk", "visible quality risk"};
+
+static uint32_t used_or_all(const struct placer *p, const struct plan *pl)
+{
+    return pl->used_mask ? pl->used_mask : place_all_cards(p);
+}
+
+/* The settings of the plan with what was chosen open again. */
+static struct law_settings reopened(const struct plan *pl)
+{
+    struct law_settings s = pl->settings;
+    if (!(pl->wish.given & GIVEN_TENSOR_SPLIT))
+        s.n_tensor_split = 0;
+    if (!(pl->wish.given & GIVEN_SPLIT_MODE))
+        s.split = SPLIT_LAYER;
+    return s;
+}
+
+static uint32_t trained(const struct plan *pl)
+{
+    return pl->model->hp.n_ctx_train ? pl->model->hp.n_ctx_train : 4096;
+}
+
+bool options_contexts(struct placer *p, struct plan *out, struct err *err)
+{
+    struct law_settings base = reopened(out);
+    uint32_t mask = used_or_all(p, out);
+    for (int i = 0; i < 3; i++) {
+        struct placement pl;
+        struct err quiet = {0};
+        struct law_settings s = base;
+        s.type_k = s.type_v = kv_types[i];
+        out->context_max[i] = 0;
+        if (place_largest(p, mask, &s, p->wish->min_context, trained(out), &pl, &quiet))
+            out->context_max[i] = pl.law.n_ctx < trained(out) ? pl.law.n_ctx : trained(out);
+        else if (quiet.code == ERR_1201)
+            return err_set(err, ERR_1201, "%s", quiet.title);
+    }
+    return true;
+}
+
+/* Bytes over every used card's room: what must go for it to fit with the kept-free room. */
+static uint64_t shortage(const struct placer *p, const struct placement *pl, uint64_t *need_out)
+{
+    struct machine sub;
+    uint64_t missing = 0, need_all = 0;
+    place_submachine(p->machine, pl->mask, &sub);
+    for (uint32_t i = 0; i < sub.n_devices; i++) {
+        const struct law_bytes *b = &pl->law.device[i].bytes;
+        uint64_t need = b->weights + b->kv + b->compute;
+        if (!need)
+            continue;
+        struct plan_runtime r = plan_runtime_estimate(&sub.devices[i], pl->s.split, sub.n_devices);
+        uint64_t room = budget_room(p->wish, &sub.devices[i], r.bytes);
+        missing += need > room ? need - room : 0;
+        need_all += need;
+    }
+    *need_out = need_all;
+    return missing;
+}
+
+static struct plan_alternative *add(struct plan *out, struct placer *p, const char *change,
+                                    const char *flags, const char *price)
+{
+    if (out->n_alternatives == PLAN_MAX_ALTERNATIVES)
+        return NULL;
+    struct plan_alternative *a = &out->alternatives[out->n_alternatives];
+    a->change = arena_strdup(p->arena, change);
+    a->flags = arena_strdup(p->arena, flags);
+    a->price = arena_strdup(p->arena, price);
+    if (!a->change || !a->flags || !a->price)
+        return NULL;
+    out->n_alternatives++;
+    return a;
+}
+
+static const char *type_name(uint32_t type)
+{
+    const struct gguf_type_info *t = gguf_type_info(type);
+    return t ? t->name : "?";
+}
+
+/* Rows 1 and 2 of a plan that fits: what a coarser KV cache would give. */
+static void other_kv_types(struct placer *p, struct plan *out)
+{
+    for (int i = 1; i < 3; i++) {
+        char change[32], flags[32];
+        if (!out->context_max[i] || out->settings.type_k == kv_types[i])
+            continue;
+        snprintf(change, sizeof(change), "KV %s", type_name(kv_types[i]));
+        snprintf(flags, sizeof(flags), "--kv %s", type_name(kv_types[i]));
+        struct plan_alternative *a = add(out, p, change, flags, kv_prices[i]);
+        if (a) {
+            a->context = out->context_max[i];
+            a->verdict = VERDICT_FITS;
+        }
+    }
+}
+
+static void one_card(struct placer *p, struct plan *out)
+{
+    if (__builtin_popcount(out->used_mask) < 2)
+        return;
+    int best = -1;
+    struct placement pl, best_pl;
+    struct err quiet = {0};
+    struct law_settings s = reopened(out);
+    for (uint32_t i = 0; i < out->n_devices; i++) {
+        if (place_on(p, 1u << i, &s, &pl, &quiet) && (best < 0 || pl.fill < best_pl.fill)) {
+            best = (int)i;
+            best_pl = pl;
+        }
+    }
+    if (best < 0)
+        return;
+    char change[64], flags[32], price[64], gib[32];
+    uint64_t need, missing = shortage(p, &best_pl, &need);
+    snprintf(change, sizeof(change), "GPU %d only", out->devices[best].card->index);
+    snprintf(flags, sizeof(flags), "--gpus %d", out->devices[best].card->index);
+    snprintf(price, sizeof(price), missing ? "%s GiB short" : "one card does it all",
+             str_gib(missing, 1, gib));
+    struct plan_alternative *a = add(out, p, change, flags, price);
+    if (!a)
+        return;
+    a->verdict = missing ? VERDICT_NO_FIT : VERDICT_FITS;
+    a->short_bytes = (int64_t)missing;
+    a->context = missing ? 0 : out->law.n_ctx;
+}
+
+static void tensor_split(struct placer *p, struct plan *out)
+{
+    struct placement pl;
+    struct err quiet = {0};
+    struct law_settings s = reopened(out);
+    if (__builtin_popcount(out->used_mask) < 2 || out->settings.split != SPLIT_LAYER)
+        return;
+    s.split = SPLIT_TENSOR;
+    s.flash = FLASH_ON;
+    if (!place_on(p, out->used_mask, &s, &pl, &quiet))
+        return;
+    uint64_t need, missing = shortage(p, &pl, &need);
+    char price[64], gib[32];
+    snprintf(price, sizeof(price), missing ? "experimental in engine, %s GiB short" : "experimental in engine",
+             str_gib(missing, 1, gib));
+    struct plan_alternative *a = add(out, p, "tensor split", "-sm tensor", price);
+    if (a) {
+        a->verdict = missing ? VERDICT_NO_FIT : VERDICT_FITS;
+        a->short_bytes = (int64_t)missing;
+        a->context = missing ? 0 : pl.law.n_ctx;
+    }
+}
+
+/* A single change of the asked plan: what it frees over all cards, and whether that is enough. */
+static struct plan_alternative *try_change(struct placer *p, struct plan *out,
+                                           const struct placement *asked,
+                                           const struct law_settings *s, const char *change,
+                                           const char *flags, const char *price)
+{
+    struct placement pl;
+    struct err quiet = {0};
+    uint64_t need_then, need_now;
+    if (!place_on(p, asked->mask, s, &pl, &quiet))
+        return NULL;
+    shortage(p, asked, &need_then);
+    uint64_t missing = shortage(p, &pl, &need_now);
+    struct plan_alternative *a = add(out, p, change, flags, price);
+    if (!a)
+        return NULL;
+    a->freed_bytes = need_then > need_now ? need_then - need_now : 0;
+    a->short_bytes = (int64_t)missing;
+    a->verdict = pl.fits ? VERDICT_FITS : VERDICT_NO_FIT;
+    a->context = pl.law.n_ctx;
+    return a;
+}
+
+static void coarser_kv(struct placer *p, struct plan *out, const struct placement *asked)
+{
+    for (int i = 1; i < 3; i++) {
+        char change[48], flags[32];
+        struct law_settings s = reopened(out);
+        if (s.type_k == kv_types[i] && s.type_v == kv_types[i])
+            continue;
+        s.type_k = s.type_v = kv_types[i];
+        snprintf(change, sizeof(change), "KV cache %s", type_name(kv_types[i]));
+        snprintf(flags, sizeof(flags), "--kv %s", type_name(kv_types[i]));
+        try_change(p, out, asked, &s, change, flags, kv_prices[i]);
+    }
+}
+
+static void shorter_context(struct placer *p, struct plan *out, const struct placement *asked)
+{
+    char change[48], flags[32], number[32];
+    struct placement pl;
+    struct err quiet = {0};
+    struct law_settings s = reopened(out);
+    if (!place_largest(p, asked->mask, &s, p->wish->min_context, asked->law.n_ctx, &pl, &quiet))
+        return;
+    s.n_ctx = pl.law.n_ctx;
+    snprintf(change, sizeof(change), "context %s", str_grouped(pl.law.n_ctx, number));
+    snprintf(flags, sizeof(flags), "--ctx %u", pl.law.n_ctx);
+    try_change(p, out, asked, &s, change, flags, "shorter conversations");
+}
+
+static void kv_and_context(struct placer *p, struct plan *out, const struct placement *asked)
+{
+    for (int i = 1; i < 3; i++) {
+        char change[64], flags[48], number[32];
+        if (!out->context_max[i] || out->context_max[i] >= asked->law.n_ctx)
+            continue;
+        struct law_settings s = reopened(out);
+        s.type_k = s.type_v = kv_types[i];
+        s.n_ctx = out->context_max[i];
+        snprintf(change, sizeof(change), "%s + context %s", type_name(kv_types[i]),
+                 str_grouped(s.n_ctx, number));
+        snprintf(flags, sizeof(flags), "--kv %s --ctx %u", type_name(kv_types[i]), s.n_ctx);
+        struct plan_alternative *a = try_change(p, out, asked, &s, change, flags, kv_prices[i]);
+        if (a)
+            a->combination = true;
+    }
+}
+
+static void layers_to_host(struct placer *p, struct plan *out, const struct placement *asked)
+{
+    struct placement pl = {0};
+    struct err quiet = {0};
+    struct law_settings s = reopened(out);
+    char change[64], flags[48];
+    if (!place_with_host(p, asked->mask, &s, &pl, &quiet) || !pl.fits)
+        return;
+    if (pl.s.n_cpu_moe) {
+        snprintf(change, sizeof(change), "experts of %u layers in host memory", pl.s.n_cpu_moe);
+        snprintf(flags, sizeof(flags), "--n-cpu-moe %u", pl.s.n_cpu_moe);
+    } else {
+        snprintf(change, sizeof(change), "%u layers in host memory",
+                 out->model->n_layers + 1 - (uint32_t)pl.s.n_gpu_layers);
+        snprintf(flags, sizeof(flags), "-ngl %d", pl.s.n_gpu_layers);
+    }
+    struct plan_alternative *a = add(out, p, change, flags, "speed: the processor works too");
+    if (a) {
+        uint64_t need_then, need_now;
+        shortage(p, asked, &need_then);
+        a->short_bytes = (int64_t)shortage(p, &pl, &need_now);
+        a->freed_bytes = need_then > need_now ? need_then - need_now : 0;
+        a->verdict = VERDICT_PARTLY_CPU;
+        a->context = pl.law.n_ctx;
+    }
+}
+
+static void letter(struct plan *out, bool fits)
+{
+    for (uint32_t i = 0; i < out->n_alternatives; i++)
+        out->alternatives[i].key = (char)((fits ? '1' : 'A') + (int)i);
+}
+
+bool options_make(struct placer *p, struct plan *out, struct err *err)
+{
+    bool fits = out->verdict != VERDICT_NO_FIT;
+    if (out->n_devices == 0)
+        return true;
+    if (fits) {
+        other_kv_types(p, out);
+        one_card(p, out);
+        tensor_split(p, out);
+    } else {
+        struct placement asked = {.mask = used_or_all(p, out), .s = out->settings, .law = out->law};
+        coarser_kv(p, out, &asked);
+        shorter_context(p, out, &asked);
+        layers_to_host(p, out, &asked);
+        kv_and_context(p, out, &asked);
+    }
+    letter(out, fits);
+    (void)err;
+    return true;
+}

@@ -1,0 +1,49 @@
+/* place: lays a model on a set of cards and searches for the set, the split and the context. */
+#ifndef PLAN_PLACE_H
+#define PLAN_PLACE_H
+
+#include "plan/plan.h"
+
+/* One placement that was worked out to the byte. fill is the fullest card's need over its room: up to 1.0 it
+ * fits with the kept-free room untouched. */
+struct placement {
+    uint32_t mask; /* cards of the machine that are used */
+    struct law_settings s;
+    struct law_result law; /* devices numbered within the mask */
+    double fill;
+    bool fits, fits_tight; /* with, without the kept-free room and the runtime estimate at its lower end */
+};
+
+struct placer {
+    const struct model *model;
+    const struct machine *machine;
+    const struct plan_wish *wish;
+    struct arena *arena;
+    uint64_t candidates;
+    bool quick; /* searching: compute from the folded model; what is chosen is worked out whole afterwards */
+};
+
+/* The cards of mask as a machine of their own, in order. */
+void place_submachine(const struct machine *m, uint32_t mask, struct machine *out);
+
+/* Place with these settings on exactly these cards: a split is chosen unless s has one. */
+bool place_on(struct placer *p, uint32_t mask, const struct law_settings *s, struct placement *out,
+              struct err *err);
+
+/* The same placement with every layer in its graph. False only for errors; out->fits may then have changed. */
+bool place_exactly(struct placer *p, struct placement *pl, struct err *err);
+
+/* Largest context on these cards in steps of 256, between min_ctx and max_ctx; false (no error) if none fits. */
+bool place_largest(struct placer *p, uint32_t mask, const struct law_settings *s, uint32_t min_ctx,
+                   uint32_t max_ctx, struct placement *out, struct err *err);
+
+/* Everything open is chosen. */
+bool place_choose(struct placer *p, struct placement *out, struct err *err);
+
+/* Fewest layers (or expert layers, for mixtures) on the host so that the rest fits; false if not even that. */
+bool place_with_host(struct placer *p, uint32_t mask, const struct law_settings *s,
+                     struct placement *out, struct err *err);
+
+uint32_t place_all_cards(const struct placer *p);
+
+#endif

@@ -1,0 +1,258 @@
+/* plan: one plan from a model, a machine and a wish: place it, add up each card, say why, offer others. */
+#include "plan/plan.h"
+
+#include <string.h>
+
+#include "plan/budget.h"
+#include "plan/explain.h"
+#include "plan/options.h"
+#include "plan/place.h"
+
+#define GIB ((uint64_t)1 << 30)
+#define MIB ((uint64_t)1 << 20)
+
+struct plan_wish plan_default_wish(void)
+{
+    struct plan_wish w = {.s = law_default_settings()};
+    w.s.n_outputs_max = 1; /* llama-server with one slot: logits of the last token only */
+    w.s.n_outputs_per_seq = 1;
+    w.safety_margin = 0.1;
+    w.system_overhead_bytes = 2048 * MIB;
+    w.kv_cache_factor = 1.0;
+    w.min_context = 128;
+    w.cache_ram_bytes = 8192 * MIB;
+    return w;
+}
+
+const char *plan_verdict_name(enum plan_verdict v)
+{
+    static const char *const names[] = {"fits", "fits-tight", "partly-on-cpu", "does-not-fit"};
+    return names[v];
+}
+
+static void add_card(const struct plan_wish *w, const struct placement *pl, uint32_t used,
+                     uint32_t n_used, struct plan_device *d)
+{
+    const struct law_device *l = &pl->law.device[used];
+    struct plan_runtime r = plan_runtime_estimate(d->card, pl->s.split, n_used);
+    d->first_layer = l->first_layer;
+    d->last_layer = l->last_layer;
+    d->weights = l->bytes.weights;
+    d->kv = (uint64_t)(w->kv_cache_factor * (double)l->bytes.kv);
+    d->compute = l->bytes.compute;
+    d->projector = used == 0 && !w->projector_on_host ? w->projector_bytes : 0;
+    if (d->weights + d->kv + d->compute + d->projector == 0)
+        return;
+    d->runtime = r.bytes;
+    d->runtime_low = r.low;
+    d->runtime_high = r.high;
+}
+
+/* Bytes of adapters on the devices of their layers, and of a draft model that shares the cards. */
+static void add_extras(const struct plan_wish *w, const struct plan *p, const struct law_result *draft,
+                       uint32_t used, int place, struct plan_device *d)
+{
+    for (uint32_t il = 0; w->layer_extra && il <= p->model->n_layers; il++)
+        if (p->law.layer_device[il] == place)
+            d->draft += w->layer_extra[il];
+    if (draft && used < draft->n_devices) {
+        const struct law_bytes *b = &draft->device[used].bytes;
+        d->draft += b->weights + b->kv + b->compute;
+    }
+}
+
+static uint64_t card_need(const struct plan_device *d)
+{
+    return d->weights + d->kv + d->compute + d->runtime + d->projector + d->draft;
+}
+
+static void add_cards(const struct placement *pl, const struct law_result *draft, struct plan *p)
+{
+    uint32_t used = 0, n_used = (uint32_t)__builtin_popcount(pl->mask);
+    p->n_devices = p->machine->n_devices;
+    for (uint32_t i = 0; i < p->n_devices; i++) {
+        struct plan_device *d = &p->devices[i];
+        *d = (struct plan_device){.card = &p->machine->devices[i], .first_layer = -1, .last_layer = -1};
+        d->other = d->card->used_by_others_bytes;
+        d->keep_free = budget_keep_free(&p->wish, d->card);
+        if (pl->mask & (1u << i)) {
+            add_card(&p->wish, pl, used, n_used, d);
+            add_extras(&p->wish, p, draft, used, (int)used, d);
+            used++;
+        }
+        uint64_t need = card_need(d);
+        d->free_after = (int64_t)d->card->free_bytes - (int64_t)need;
+        d->shortfall = need > d->card->free_bytes ? need - d->card->free_bytes : 0;
+        if (!need)
+            continue;
+        p->used_mask |= 1u << i;
+        p->needed_bytes += need;
+        p->available_bytes += d->card->free_bytes;
+    }
+}
+
+static void add_host(const struct placement *pl, struct plan *p)
+{
+    const struct host *h = &p->machine->host;
+    p->host = (struct plan_host){
+        .weights = pl->law.host.weights + (p->wish.projector_on_host ? p->wish.projector_bytes : 0),
+        .kv = (uint64_t)(p->wish.kv_cache_factor * (double)pl->law.host.kv),
+        .compute = pl->law.host.compute,
+        .repack = pl->law.host_repack,
+        .cache = pl->law.host_output,
+        .cache_ceiling = p->wish.tool == TOOL_SERVER ? p->wish.cache_ram_bytes : 0,
+        .total = p->wish.host_memory_bytes ? p->wish.host_memory_bytes : h->total_bytes,
+        .free = p->wish.host_memory_bytes ? p->wish.host_memory_bytes : h->free_bytes,
+        .keep_free = p->wish.system_overhead_bytes,
+    };
+    struct plan_host *o = &p->host;
+    uint64_t need = o->weights + o->kv + o->compute + o->repack + o->cache + o->keep_free;
+    o->shortfall = need > o->free ? need - o->free : 0;
+}
+
+/* Layers whose weights or cache are worked on by the processor; the token embedding alone is not. */
+static bool layers_on_host(const struct plan *p)
+{
+    if (p->law.host.kv > 0)
+        return true;
+    for (uint32_t i = 0; i < p->model->n_layers; i++)
+        if (p->law.layer_device[i] == LAW_HOST && !p->model->layers[i].nextn)
+            return true;
+    return p->settings.n_cpu_moe > 0 || p->settings.n_cpu_ffn > 0 || p->settings.n_overrides > 0;
+}
+
+static bool asked_for_cpu(const struct plan_wish *w, const struct machine *m)
+{
+    bool layers = (w->given & GIVEN_GPU_LAYERS) && w->s.n_gpu_layers >= 0;
+    return layers || (w->given & (GIVEN_CPU_MOE | GIVEN_OVERRIDE)) || w->allow_cpu ||
+           w->s.no_kv_offload || m->n_devices == 0;
+}
+
+static enum plan_verdict judge(const struct plan *p)
+{
+    bool tight = false;
+    for (uint32_t i = 0; i < p->n_devices; i++) {
+        const struct plan_device *d = &p->devices[i];
+        if (!(p->used_mask & (1u << i)))
+            continue;
+        uint64_t need = card_need(d);
+        if (need - d->runtime + d->runtime_low > d->card->free_bytes)
+            return VERDICT_NO_FIT;
+        tight = tight || need + d->keep_free > d->card->free_bytes;
+    }
+    if (p->host.shortfall > p->host.keep_free)
+        return VERDICT_NO_FIT;
+    tight = tight || p->host.shortfall > 0;
+    if (layers_on_host(p))
+        return VERDICT_PARTLY_CPU;
+    return tight ? VERDICT_TIGHT : VERDICT_FITS;
+}
+
+/* The draft model shares the cards; it is placed by the same shares as the main one. */
+static bool estimate_draft(const struct placer *placer, const struct placement *pl,
+                           struct law_result *out, struct err *err)
+{
+    struct machine sub;
+    struct law_settings s = placer->wish->draft_s;
+    place_submachine(placer->machine, pl->mask, &sub);
+    s.split = pl->s.split;
+    s.n_tensor_split = pl->s.n_tensor_split;
+    memcpy(s.tensor_split, pl->s.tensor_split, sizeof(s.tensor_split));
+    s.main_gpu = pl->s.main_gpu;
+    s.n_ctx = pl->s.n_ctx;
+    return law_estimate(placer->wish->draft, &sub, &s, placer->arena, out, err) ||
+           err_prefix(err, "draft model");
+}
+
+static bool take(const struct placer *placer, const struct placement *pl, struct plan *p,
+                 struct err *err)
+{
+    struct law_result *draft = NULL;
+    if (placer->wish->draft) {
+        draft = arena_new(placer->arena, struct law_result);
+        if (!draft)
+            return err_set(err, ERR_1201, "no memory for the draft model's plan");
+        if (!estimate_draft(placer, pl, draft, err))
+            return false;
+    }
+    p->settings = pl->s;
+    p->law = pl->law;
+    p->flash_on = pl->law.flash_on;
+    p->used_mask = 0;
+    p->placed_mask = pl->mask;
+    p->needed_bytes = p->available_bytes = 0;
+    add_cards(pl, draft, p);
+    add_host(pl, p);
+    if (draft) {
+        p->host.weights += draft->host.weights;
+        p->host.kv += draft->host.kv;
+        p->host.compute += draft->host.compute;
+    }
+    p->verdict = judge(p);
+    return true;
+}
+
+static bool place_command(struct placer *p, struct placement *out, struct err *err)
+{
+    struct machine sub;
+    out->mask = p->wish->cards_set ? p->wish->cards : place_all_cards(p);
+    out->s = p->wish->s;
+    place_submachine(p->machine, out->mask, &sub);
+    p->candidates++;
+    return law_estimate(p->model, &sub, &out->s, p->arena, &out->law, err);
+}
+
+/* The chosen placement with every layer in its graph; should that need more than the search saw, the next smaller
+ * contexts are tried whole. */
+static bool confirm(struct placer *placer, struct placement *pl, struct err *err)
+{
+    bool fitted = pl->fits;
+    if (!place_exactly(placer, pl, err))
+        return false;
+    bool open = !(placer->wish->given & GIVEN_CTX);
+    while (fitted && !pl->fits && open && pl->s.n_ctx > placer->wish->min_context + 256) {
+        pl->s.n_ctx -= 256;
+        if (!place_exactly(placer, pl, err))
+            return false;
+    }
+    return true;
+}
+
+bool plan_make(const struct model *model, const struct machine *machine,
+               const struct plan_wish *wish, struct arena *arena, struct plan *out, struct err *err)
+{
+    struct plan *p = arena_new(arena, struct plan);
+    struct placement *pl = arena_new(arena, struct placement);
+    if (!p || !pl)
+        return err_set(err, ERR_1201, "no memory for the plan");
+    *p = (struct plan){.model = model, .machine = machine, .wish = *wish};
+    p->user_asked_cpu = asked_for_cpu(wish, machine);
+    struct placer placer = {model, machine, wish, arena, 0, true};
+    bool ok = wish->as_command ? place_command(&placer, pl, err)
+                               : place_choose(&placer, pl, err) && confirm(&placer, pl, err);
+    if (!ok)
+        return false;
+    if (!take(&placer, pl, p, err))
+        return false;
+    if (p->verdict == VERDICT_NO_FIT && wish->allow_cpu && !wish->as_command) {
+        struct placement host = {0};
+        if (!place_with_host(&placer, pl->mask, &pl->s, &host, err) && err->code != ERR_NONE)
+            return false;
+        if (host.fits && (!place_exactly(&placer, &host, err) || !take(&placer, &host, p, err)))
+            return false;
+    }
+    if (!options_contexts(&placer, p, err) || !options_make(&placer, p, err))
+        return false;
+    p->candidates = placer.candidates;
+    if (!explain_reasons(p, arena))
+        return err_set(err, ERR_1201, "no memory for the plan's reasons");
+    *out = *p;
+    return true;
+}
+
+int plan_exit_code(const struct plan *p)
+{
+    bool fits = p->verdict == VERDICT_FITS || p->verdict == VERDICT_TIGHT;
+    bool asked = p->verdict == VERDICT_PARTLY_CPU && p->user_asked_cpu;
+    return fits || asked ? 0 : 8;
+}

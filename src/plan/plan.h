@@ -1,0 +1,132 @@
+/* plan: decides how a model lies on these cards, says whether it fits, what is short, and what would help. */
+#ifndef PLAN_PLAN_H
+#define PLAN_PLAN_H
+
+#include "law/law.h"
+
+enum plan_goal { GOAL_BALANCED, GOAL_CONTEXT, GOAL_SPEED, GOAL_THROUGHPUT };
+
+/* Engine programs whose commands we emit or parse; each has defaults of its own (plan/tool.c). */
+enum plan_tool {
+    TOOL_SERVER,     /* llama-server */
+    TOOL_CLI,        /* llama-cli: a server with one slot inside */
+    TOOL_COMPLETION, /* llama-completion */
+    TOOL_BENCH,      /* llama-bench */
+    TOOL_FIT,        /* llama-fit-params */
+};
+
+/* Which settings a person gave; the rest is open and chosen. */
+enum plan_given {
+    GIVEN_CTX = 1 << 0, GIVEN_PARALLEL = 1 << 1, GIVEN_BATCH = 1 << 2, GIVEN_UBATCH = 1 << 3,
+    GIVEN_TYPE_K = 1 << 4, GIVEN_TYPE_V = 1 << 5, GIVEN_FLASH = 1 << 6, GIVEN_GPU_LAYERS = 1 << 7,
+    GIVEN_SPLIT_MODE = 1 << 8, GIVEN_TENSOR_SPLIT = 1 << 9, GIVEN_MAIN_GPU = 1 << 10,
+    GIVEN_CPU_MOE = 1 << 11, GIVEN_OVERRIDE = 1 << 12, GIVEN_UNIFIED = 1 << 13,
+};
+
+enum plan_strategy { PLACE_AUTO, PLACE_ONE, PLACE_EVEN, PLACE_PROPORTIONAL };
+
+struct plan_wish {
+    struct law_settings s; /* given values, defaults elsewhere */
+    uint32_t given;        /* enum plan_given */
+    bool ctx_max;          /* --ctx max: the largest context that fits */
+    bool as_command;       /* a whole command was given: nothing is chosen, no margin decides */
+    enum plan_tool tool;
+    enum plan_goal goal;
+    enum plan_strategy strategy;
+    bool spread;           /* use every card */
+    uint32_t max_gpus;     /* 0: no limit */
+    bool allow_cpu;        /* layers may go to the host */
+    uint64_t keep_free_bytes; /* valid when keep_free_set, else share and cap below */
+    bool keep_free_set;
+    double safety_margin;  /* share of each card kept free [0.1] */
+    bool safety_margin_set; /* then the 1 GiB cap does not apply */
+    uint64_t system_overhead_bytes; /* host memory kept free [2 GiB] */
+    uint64_t host_memory_bytes;     /* 0: what the machine has */
+    double kv_cache_factor;         /* [1.0] */
+    uint32_t min_context;           /* [128] */
+    uint64_t projector_bytes;       /* --mmproj: weights on the main GPU, 0 none */
+    bool projector_on_host;
+    const struct model *draft;      /* --model-draft, NULL none; planned with draft_s on the same cards */
+    struct law_settings draft_s;
+    const uint64_t *layer_extra;    /* [n_layer + 1] bytes of adapters on each layer's device, NULL none */
+    bool cards_set;                 /* as_command: only these cards are visible to the engine */
+    uint32_t cards;                 /* bit i: machine.devices[i] */
+    uint64_t cache_ram_bytes;       /* --cache-ram; a ceiling, not a need */
+    bool all_alternatives;
+};
+
+struct plan_wish plan_default_wish(void);
+
+enum plan_verdict { VERDICT_FITS, VERDICT_TIGHT, VERDICT_PARTLY_CPU, VERDICT_NO_FIT };
+const char *plan_verdict_name(enum plan_verdict v); /* "fits", "fits-tight", "partly-on-cpu", "does-not-fit" */
+
+/* Sums to what a card must hold. All in bytes. */
+struct plan_device {
+    const struct device *card;
+    int first_layer, last_layer; /* -1, -1: unused; the output layer has the number n_layer */
+    uint64_t weights, kv, compute;
+    uint64_t runtime, runtime_low, runtime_high; /* CUDA context and so on; 0 on unused cards */
+    uint64_t projector, draft;   /* counted into weights in totals for people */
+    uint64_t other;      /* held by other programs now */
+    uint64_t keep_free;
+    int64_t free_after;  /* free now minus ours; negative when short; keep_free is part of it */
+    uint64_t shortfall;  /* bytes missing to hold it, without the kept-free room */
+};
+
+struct plan_host {
+    uint64_t weights, kv, compute, repack, cache; /* cache: output buffer, checkpoints */
+    uint64_t cache_ceiling; /* --cache-ram: may be used, is not needed */
+    uint64_t total, free, keep_free;
+    uint64_t shortfall;
+};
+
+struct plan_alternative {
+    char key;             /* 'A', 'B', ... or '1', '2', ... in texts */
+    const char *change;   /* "KV q8_0" */
+    const char *flags;    /* what to add to the command line */
+    uint32_t context;     /* 0: none fits */
+    enum plan_verdict verdict;
+    const char *price;
+    uint64_t freed_bytes; /* against the asked plan, all cards together */
+    int64_t short_bytes;  /* > 0: still short by this much */
+    bool combination;     /* more than one change */
+};
+
+enum { PLAN_MAX_ALTERNATIVES = 12, PLAN_MAX_REASONS = 16 };
+
+struct plan {
+    const struct model *model;
+    const struct machine *machine;
+    struct plan_wish wish;       /* with the chosen values filled in */
+    struct law_settings settings; /* what the engine is told */
+    struct law_result law;
+    enum plan_verdict verdict;
+    bool user_asked_cpu;
+    uint32_t n_devices;
+    struct plan_device devices[MACHINE_MAX_DEVICES]; /* every card of --gpus, unused ones with zeros */
+    struct plan_host host;
+    bool flash_on;
+    uint32_t used_mask;          /* bit i: devices[i] holds something */
+    uint32_t placed_mask;        /* bit i: devices[i] is shown to the engine */
+    uint32_t context_max[3];     /* f16, q8_0, q4_0; 0: none fits */
+    uint32_t n_alternatives;
+    struct plan_alternative alternatives[PLAN_MAX_ALTERNATIVES];
+    uint32_t n_reasons;
+    const char *reasons[PLAN_MAX_REASONS];
+    uint64_t candidates;         /* placements looked at */
+    uint64_t needed_bytes, available_bytes; /* over used cards */
+};
+
+/* Plan a model on a machine. Pure: no I/O. Refusals of the engine are errors; "does not fit" is a plan with a
+ * verdict. Results live in arena. */
+bool plan_make(const struct model *model, const struct machine *machine,
+               const struct plan_wish *wish, struct arena *arena, struct plan *out, struct err *err);
+
+/* Process exit code of a finished plan (CONTRACT 2). */
+int plan_exit_code(const struct plan *p);
+
+/* What driver and libraries take on a card beside the engine's three buffers: an estimate with a range. */
+struct plan_runtime { uint64_t bytes, low, high; };
+struct plan_runtime plan_runtime_estimate(const struct device *d, enum law_split split, uint32_t n_cards);
+
+#endif

@@ -1,0 +1,191 @@
+/* test_request: whole engine commands read back: defaults of each program, flags, variables, refusals. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "engine/request.h"
+
+static struct arena arena;
+static struct engine_request r;
+static struct err err;
+
+/* The command is one line of words separated by single blanks. */
+static bool parse(const char *line, char *const *variables)
+{
+    static char copy[4096];
+    static char *words[256];
+    int n = 0;
+    snprintf(copy, sizeof(copy), "%s", line);
+    for (char *p = strtok(copy, " "); p; p = strtok(NULL, " "))
+        words[n++] = p;
+    err = (struct err){0};
+    return request_parse(&r, n, words, variables, &arena, &err);
+}
+
+static void each_program_has_its_own_defaults(void **state)
+{
+    (void)state;
+    assert_true(parse("llama-server -m m.gguf", NULL));
+    assert_int_equal(r.wish.s.n_seq_max, 4);
+    assert_true(r.wish.s.kv_unified);
+    assert_int_equal(r.wish.s.n_outputs_max, 4);
+    assert_true(parse("llama-server -m m.gguf -np 4", NULL));
+    assert_false(r.wish.s.kv_unified);
+    assert_true(parse("/opt/bin/llama-cli -m m.gguf", NULL));
+    assert_int_equal(r.wish.s.n_seq_max, 1);
+    assert_int_equal(r.wish.s.n_outputs_max, 1);
+    assert_true(parse("llama-completion -m m.gguf -c 4096", NULL));
+    assert_int_equal(r.wish.s.n_outputs_max, 0);
+    assert_true(parse("llama-bench -m m.gguf -p 512 -n 128 -d 0,4096", NULL));
+    assert_int_equal(r.wish.s.n_ctx, 512 + 4096);
+    assert_true(parse("llama-fit-params -m m.gguf", NULL));
+    assert_int_equal(r.wish.s.n_outputs_max, 0);
+}
+
+static void flags_mean_what_the_engine_means(void **state)
+{
+    (void)state;
+    assert_true(parse("llama-server -m m.gguf -c 8192 -ngl 99 -ts 3,1 -fa on -ctk q8_0 -ctv q4_0 -ub 1024 -b 4096 "
+                      "-ncmoe 5 -nkvo --swa-full -mg 1 -sm layer",
+                      NULL));
+    const struct law_settings *s = &r.wish.s;
+    assert_string_equal(r.model_ref, "m.gguf");
+    assert_int_equal(s->n_ctx, 8192);
+    assert_int_equal(s->n_gpu_layers, 99);
+    assert_int_equal(s->n_tensor_split, 2);
+    assert_true(s->tensor_split[0] == 3 && s->tensor_split[1] == 1);
+    assert_int_equal(s->type_k, GGUF_TYPE_Q8_0);
+    assert_int_equal(s->type_v, GGUF_TYPE_Q4_0);
+    assert_int_equal(s->n_ubatch, 1024);
+    assert_int_equal(s->n_cpu_moe, 5);
+    assert_true(s->no_kv_offload && s->swa_full);
+    assert_int_equal(s->flash, FLASH_ON);
+}
+
+static void overrides_keep_their_order_and_targets(void **state)
+{
+    (void)state;
+    assert_true(parse("llama-server -m m.gguf -ot blk\\.[0-9]\\.ffn_.*_exps=CPU,output=CUDA1", NULL));
+    assert_int_equal(r.wish.s.n_overrides, 2);
+    assert_string_equal(r.wish.s.overrides[0].pattern, "blk\\.[0-9]\\.ffn_.*_exps");
+    assert_int_equal(r.wish.s.overrides[0].target, LAW_HOST);
+    assert_int_equal(r.wish.s.overrides[1].target, 1);
+}
+
+static void variables_count_and_flags_win(void **state)
+{
+    (void)state;
+    char *variables[] = {"LLAMA_ARG_CTX_SIZE=4096", "LLAMA_ARG_KV_OFFLOAD=0", "OTHER=1", NULL};
+    assert_true(parse("llama-server -m m.gguf", variables));
+    assert_int_equal(r.wish.s.n_ctx, 4096);
+    assert_true(r.wish.s.no_kv_offload);
+    assert_true(parse("llama-server -m m.gguf -c 8192", variables));
+    assert_int_equal(r.wish.s.n_ctx, 8192);
+    assert_true(parse("env CUDA_VISIBLE_DEVICES=1 LLAMA_ARG_UBATCH=256 llama-server -m m.gguf", NULL));
+    assert_int_equal(r.wish.s.n_ubatch, 256);
+    assert_string_equal(r.visible, "1");
+    variables[0] = "LLAMA_ARG_CTX_SIZE=lots";
+    assert_false(parse("llama-server -m m.gguf", variables));
+    assert_non_null(strstr(err.title, "LLAMA_ARG_CTX_SIZE"));
+}
+
+static void unknown_flags_pass_through_and_are_listed(void **state)
+{
+    (void)state;
+    assert_true(parse("llama-server -m m.gguf --brand-new 7 --temp 0.5 --port 9000 --jinja", NULL));
+    assert_int_equal(r.n_not_accounted, 1);
+    assert_string_equal(r.not_accounted[0], "--brand-new");
+    assert_int_equal(r.n_passed, 7);
+}
+
+static void embeddings_take_a_whole_batch(void **state)
+{
+    (void)state;
+    assert_true(parse("llama-server -m m.gguf --embedding -b 2048 -ub 512", NULL));
+    assert_int_equal(r.wish.s.n_batch, 512);
+    assert_int_equal(r.wish.s.n_outputs_max, 512);
+}
+
+static void drafted_tokens_are_outputs_too(void **state)
+{
+    (void)state;
+    assert_true(parse("llama-server -m m.gguf -md d.gguf --draft-max 7 -np 2", NULL));
+    assert_int_equal(r.wish.s.n_outputs_max, 16);
+    assert_int_equal(r.wish.s.n_outputs_per_seq, 8);
+}
+
+static void what_cannot_be_meant_is_refused(void **state)
+{
+    (void)state;
+    static const struct { const char *line; enum err_code code; } rows[] = {
+        {"llama-servr -m m.gguf", ERR_9001},        {"llama-server -m", ERR_9002},
+        {"llama-server -m m.gguf -c x", ERR_9002},  {"llama-server -m m.gguf -np 0", ERR_9002},
+        {"llama-server -m m.gguf -ub 0", ERR_9002}, {"llama-server -m m.gguf -ctk q3_K", ERR_9002},
+        {"llama-server -m m.gguf -fa maybe", ERR_9002}, {"llama-server -m m.gguf -sm rows", ERR_9002},
+        {"llama-server -m m.gguf -ts 1,,2", ERR_9002},  {"llama-server -m m.gguf -ts a", ERR_9002},
+        {"llama-server -m m.gguf -ot nonsense", ERR_9002}, {"llama-server -m m.gguf stray", ERR_9001},
+        {"llama-server -m m.gguf -ts 1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1", ERR_9002},
+        {"llama-server -m m.gguf -c 99999999999999999999", ERR_9002},
+        {"env A=1", ERR_9003},                       {"llama-bench -m m.gguf -p x", ERR_9002},
+        {"llama-bench -m m.gguf -p 0 -n 0", ERR_9003}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (parse(rows[i].line, NULL))
+            fail_msg("\"%s\" was taken", rows[i].line);
+        if (err.code != rows[i].code)
+            fail_msg("\"%s\" gave DGO%d: %s", rows[i].line, err.code, err.title);
+    }
+}
+
+static void devices_are_picked_by_the_engines_names(void **state)
+{
+    (void)state;
+    struct machine real = {0}, m;
+    uint32_t mask;
+    assert_true(machine_parse_gpus("24GiB,rpc://h:1:8GiB,12GiB", &real, &arena, &m, &err));
+    assert_true(parse("llama-server -m m.gguf -dev CUDA1,RPC0", NULL));
+    assert_true(request_cards(&r, &m, &mask, &err));
+    assert_int_equal(mask, 1 << 2 | 1 << 0);
+    assert_true(parse("llama-server -m m.gguf -dev none", NULL));
+    assert_true(request_cards(&r, &m, &mask, &err));
+    assert_int_equal(mask, 0);
+    assert_true(parse("llama-server -m m.gguf -dev CUDA2", NULL));
+    assert_false(request_cards(&r, &m, &mask, &err));
+    assert_int_equal(err.code, ERR_2101);
+}
+
+static void no_spelling_stands_twice_in_the_table(void **state)
+{
+    (void)state;
+    size_t n;
+    const struct flag *f = flag_table(&n);
+    for (size_t i = 0; i < n; i++) {
+        char names[4096];
+        snprintf(names, sizeof(names), "%s", f[i].names);
+        for (char *p = strtok(names, " "); p; p = strtok(NULL, " "))
+            if (flag_find(p) != &f[i])
+                fail_msg("%s is in two rows", p);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_program_has_its_own_defaults),
+        cmocka_unit_test(flags_mean_what_the_engine_means),
+        cmocka_unit_test(overrides_keep_their_order_and_targets),
+        cmocka_unit_test(variables_count_and_flags_win),
+        cmocka_unit_test(unknown_flags_pass_through_and_are_listed),
+        cmocka_unit_test(embeddings_take_a_whole_batch),
+        cmocka_unit_test(drafted_tokens_are_outputs_too),
+        cmocka_unit_test(what_cannot_be_meant_is_refused),
+        cmocka_unit_test(devices_are_picked_by_the_engines_names),
+        cmocka_unit_test(no_spelling_stands_twice_in_the_table),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

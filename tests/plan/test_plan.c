@@ -1,0 +1,229 @@
+/* test_plan: decisions a user would notice, over built-in models and imagined cards. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "plan/plan.h"
+
+#define GIB ((uint64_t)1 << 30)
+
+static struct arena arena;
+static struct err err;
+static struct model model;
+static struct machine machine;
+static struct plan plan;
+
+static int reset(void **state)
+{
+    (void)state;
+    arena_finish(&arena);
+    err = (struct err){0};
+    return 0;
+}
+
+static void open_model(const char *name)
+{
+    struct model_request req = {.ref = name};
+    if (!model_open(&req, &arena, &model, &err))
+        fail_msg("%s: %s", name, err.title);
+}
+
+static void cards(const char *text)
+{
+    struct machine real = {.host = {.total_bytes = 64 * GIB, .free_bytes = 60 * GIB, .cores = 16, .avx2 = true}};
+    if (!machine_parse_gpus(text, &real, &arena, &machine, &err))
+        fail_msg("%s: %s", text, err.title);
+}
+
+static void make(const struct plan_wish *w)
+{
+    if (!plan_make(&model, &machine, w, &arena, &plan, &err))
+        fail_msg("%s", err.title);
+}
+
+static uint64_t used(const struct plan_device *d)
+{
+    return d->weights + d->kv + d->compute + d->runtime;
+}
+
+static void a_small_model_takes_one_card(void **state)
+{
+    (void)state;
+    struct plan_wish w = plan_default_wish();
+    open_model("llama-3.1-8b:Q4_K_M");
+    cards("rtx3060,rtx5090");
+    make(&w);
+    assert_int_equal(plan.verdict, VERDICT_FITS);
+    assert_int_equal(__builtin_popcount(plan.used_mask), 1);
+    assert_int_equal(plan.settings.split, SPLIT_NONE);
+    assert_true(plan.law.n_ctx >= 32768);
+    assert_int_equal(plan_exit_code(&plan), 0);
+}
+
+static void a_large_one_takes_both_and_fills_them_alike(void **state)
+{
+    (void)state;
+    struct plan_wish w = plan_default_wish();
+    open_model("llama-3.3-70b:Q4_K_M");
+    cards("rtx5090,rtx4090");
+    make(&w);
+    assert_int_equal(plan.verdict, VERDICT_FITS);
+    assert_int_equal(plan.used_mask, 3);
+    for (int i = 0; i < 2; i++) {
+        assert_true(used(&plan.devices[i]) + plan.devices[i].keep_free <= plan.devices[i].card->free_bytes);
+        assert_true(plan.devices[i].keep_free <= GIB);
+    }
+    assert_int_equal((int)plan.settings.tensor_split[0] + (int)plan.settings.tensor_split[1], 81);
+    assert_true(plan.devices[1].last_layer == 80);
+}
+
+static void what_was_given_is_kept_to_the_letter(void **state)
+{
+    (void)state;
+    struct plan_wish w = plan_default_wish();
+    open_model("llama-3.1-8b:Q4_K_M");
+    cards("24GiB,24GiB");
+    w.s.n_ctx = 8192;
+    w.s.n_tensor_split = 2;
+    w.s.tensor_split[0] = 1;
+    w.s.tensor_split[1] = 2;
+    w.s.type_k = w.s.type_v = GGUF_TYPE_Q8_0;
+    w.given = GIVEN_CTX | GIVEN_TENSOR_SPLIT | GIVEN_TYPE_K | GIVEN_TYPE_V;
+    make(&w);
+    assert_int_equal(plan.law.n_ctx, 8192);
+    assert_true(plan.settings.tensor_split[0] == 1 && plan.settings.tensor_split[1] == 2);
+    assert_int_equal(plan.settings.type_k, GGUF_TYPE_Q8_0);
+    assert_int_equal(plan.devices[0].last_layer, 10);
+}
+
+static void what_does_not_fit_says_by_how_much_and_what_would(void **state)
+{
+    (void)state;
+    struct plan_wish w = plan_default_wish();
+    open_model("llama-3.3-70b:Q4_K_M");
+    cards("rtx3090,16GiB");
+    w.s.n_ctx = 8192;
+    w.given = GIVEN_CTX;
+    make(&w);
+    assert_int_equal(plan.verdict, VERDICT_NO_FIT);
+    assert_int_equal(plan_exit_code(&plan), 8);
+    uint64_t missing = plan.devices[0].shortfall + plan.devices[1].shortfall;
+    assert_true(missing > GIB && missing < 20 * GIB);
+    bool host = false;
+    for (uint32_t i = 0; i < plan.n_alternatives; i++)
+        host = host || plan.alternatives[i].verdict == VERDICT_PARTLY_CPU;
+    assert_true(host);
+}
+
+static void allowed_the_processor_takes_what_is_too_much(void **state)
+{
+    (void)state;
+    struct plan_wish w = plan_default_wish();
+    open_model("llama-3.3-70b:Q4_K_M");
+    cards("rtx3090,16GiB");
+    w.s.n_ctx = 8192;
+    w.given = GIVEN_CTX;
+    w.allow_cpu = true;
+    make(&w);
+    assert_int_equal(plan.verdict, VERDICT_PARTLY_CPU);
+    assert_int_equal(plan_exit_code(&plan), 0);
+    assert_true(plan.host.weights > GIB);
+    assert_true(plan.settings.n_gpu_layers > 40 && plan.settings.n_gpu_layers < 80);
+}
+
+static void the_largest_context_is_the_largest(void **state)
+{
+    (void)state;
+    struct plan_wish w = plan_default_wish();
+    open_model("llama-3.3-70b:Q4_K_M");
+    cards("rtx5090,rtx4090");
+    w.ctx_max = true;
+    make(&w);
+    uint32_t most = plan.law.n_ctx;
+    assert_int_equal(plan.verdict, VERDICT_FITS);
+    assert_int_equal(plan.context_max[0], most);
+    assert_true(plan.context_max[1] > most && plan.context_max[2] > plan.context_max[1]);
+    w = plan_default_wish();
+    w.given = GIVEN_CTX;
+    w.s.n_ctx = most + 256;
+    make(&w);
+    assert_int_not_equal(plan.verdict, VERDICT_FITS);
+}
+
+static void more_memory_never_means_less_context(void **state)
+{
+    (void)state;
+    static const char *const sets[] = {"24GiB,20GiB", "24GiB,22GiB", "26GiB,22GiB", "26GiB,26GiB", "32GiB,26GiB"};
+    uint32_t before = 0;
+    for (size_t i = 0; i < 5; i++) {
+        struct plan_wish w = plan_default_wish();
+        w.ctx_max = true;
+        open_model("qwen2.5-72b:IQ4_XS");
+        cards(sets[i]);
+        make(&w);
+        assert_true(plan.context_max[0] >= before);
+        before = plan.context_max[0];
+    }
+    assert_true(before > 0);
+}
+
+static void equal_cards_may_change_places(void **state)
+{
+    (void)state;
+    struct plan_wish w = plan_default_wish();
+    open_model("llama-3.3-70b:Q4_K_M");
+    cards("24GiB,24GiB,rtx4090");
+    make(&w);
+    uint32_t ctx = plan.law.n_ctx;
+    cards("24GiB,24GiB,rtx4090");
+    make(&w);
+    assert_int_equal(plan.law.n_ctx, ctx);
+}
+
+static void without_a_gpu_it_is_a_plan_for_the_processor(void **state)
+{
+    (void)state;
+    struct plan_wish w = plan_default_wish();
+    open_model("llama-3.1-8b:Q4_K_M");
+    cards("none");
+    make(&w);
+    assert_int_equal(plan.verdict, VERDICT_PARTLY_CPU);
+    assert_int_equal(plan_exit_code(&plan), 0);
+    assert_true(plan.host.repack > GIB);
+}
+
+static void refusals_of_the_engine_are_errors(void **state)
+{
+    (void)state;
+    struct plan_wish w = plan_default_wish();
+    open_model("llama-3.1-8b:Q4_K_M");
+    cards("24GiB");
+    w.s.type_v = GGUF_TYPE_Q8_0;
+    w.s.flash = FLASH_OFF;
+    w.given = GIVEN_TYPE_V | GIVEN_FLASH;
+    assert_false(plan_make(&model, &machine, &w, &arena, &plan, &err));
+    assert_int_equal(err_exit_code(err.code), 2);
+    assert_true(err.n_fix > 0 && err.n_why > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_small_model_takes_one_card, reset),
+        cmocka_unit_test_setup(a_large_one_takes_both_and_fills_them_alike, reset),
+        cmocka_unit_test_setup(what_was_given_is_kept_to_the_letter, reset),
+        cmocka_unit_test_setup(what_does_not_fit_says_by_how_much_and_what_would, reset),
+        cmocka_unit_test_setup(allowed_the_processor_takes_what_is_too_much, reset),
+        cmocka_unit_test_setup(the_largest_context_is_the_largest, reset),
+        cmocka_unit_test_setup(more_memory_never_means_less_context, reset),
+        cmocka_unit_test_setup(equal_cards_may_change_places, reset),
+        cmocka_unit_test_setup(without_a_gpu_it_is_a_plan_for_the_processor, reset),
+        cmocka_unit_test_setup(refusals_of_the_engine_are_errors, reset),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
