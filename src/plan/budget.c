@@ -36,3 +36,17 @@ struct plan_runtime plan_runtime_estimate(const struct device *d, enum law_split
     r.high = context * 12 / 10 + cublas + 192 * MIB + 2 * links;
     return r;
 }
+
+uint64_t budget_host_free(const struct plan_wish *w, const struct host *h)
+{
+    return w->host_memory_bytes ? w->host_memory_bytes : h->free_bytes;
+}
+
+uint64_t budget_host_missing(const struct plan_wish *w, const struct host *h, const struct law_result *r)
+{
+    uint64_t kv = (uint64_t)(w->kv_cache_factor * (double)r->host.kv);
+    uint64_t need = r->host.weights + kv + r->host.compute + r->host_repack + r->host_output +
+                    w->system_overhead_bytes + (w->projector_on_host ? w->projector_bytes : 0);
+    uint64_t have = budget_host_free(w, h);
+    return need > have ? need - have : 0;
+}

@@ -237,6 +237,11 @@ static void layers_to_host(struct placer *p, struct plan *out, const struct plac
     char change[64], flags[48];
     if (!place_with_host(p, asked->mask, &s, &pl, &quiet) || !pl.fits)
         return;
+    if (budget_host_missing(p->wish, &p->machine->host, &pl.law) > p->wish->system_overhead_bytes)
+        return;
+    p->host = arena_new(p->arena, struct placement);
+    if (p->host)
+        *p->host = pl;
     if (pl.s.n_cpu_moe) {
         snprintf(change, sizeof(change), "experts of %u layers in host memory", pl.s.n_cpu_moe);
         snprintf(flags, sizeof(flags), "--n-cpu-moe %u", pl.s.n_cpu_moe);

@@ -205,6 +205,22 @@ bool place_exactly(struct placer *p, struct placement *pl, struct err *err)
     return ok;
 }
 
+/* Cheap bound: weights and KV alone against all rooms together. */
+static bool may_fit(struct placer *p, uint32_t mask, const struct law_settings *s, struct err *err)
+{
+    struct machine sub;
+    struct law_result r;
+    place_submachine(p->machine, mask, &sub);
+    if (!law_estimate_static(p->model, &sub, s, p->arena, &r, err))
+        return false;
+    uint64_t need = 0, room = 0;
+    for (uint32_t i = 0; i < sub.n_devices; i++) {
+        need += r.device[i].bytes.weights + r.device[i].bytes.kv;
+        room += budget_room(p->wish, &sub.devices[i], 0);
+    }
+    return need <= room;
+}
+
 /* Fill is a convex function of the context in practice (a sum of lines and maxima of lines), so a line between
  * a context that fits and one that does not never promises too much; the bracket closes in a few steps. */
 bool place_largest(struct placer *p, uint32_t mask, const struct law_settings *s, uint32_t min_ctx,
@@ -215,6 +231,9 @@ bool place_largest(struct placer *p, uint32_t mask, const struct law_settings *s
     uint32_t lo = (min_ctx + CTX_STEP - 1) / CTX_STEP * CTX_STEP, hi = max_ctx / CTX_STEP * CTX_STEP;
     if (hi < lo)
         lo = hi = max_ctx;
+    t.n_ctx = lo;
+    if (!may_fit(p, mask, &t, err))
+        return false;
     t.n_ctx = hi;
     if (!place_on(p, mask, &t, &high, err))
         return false;
@@ -276,22 +295,6 @@ static uint32_t sets_of_size(const struct placer *p, int size, uint32_t *sets, u
         sets[at] = mask;
     }
     return n;
-}
-
-/* Cheap bound: weights and KV alone against all rooms together. */
-static bool may_fit(struct placer *p, uint32_t mask, const struct law_settings *s, struct err *err)
-{
-    struct machine sub;
-    struct law_result r;
-    place_submachine(p->machine, mask, &sub);
-    if (!law_estimate_static(p->model, &sub, s, p->arena, &r, err))
-        return false;
-    uint64_t need = 0, room = 0;
-    for (uint32_t i = 0; i < sub.n_devices; i++) {
-        need += r.device[i].bytes.weights + r.device[i].bytes.kv;
-        room += budget_room(p->wish, &sub.devices[i], 0);
-    }
-    return need <= room;
 }
 
 enum { MAX_SETS = 512 };

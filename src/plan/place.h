@@ -20,6 +20,7 @@ struct placer {
     const struct plan_wish *wish;
     struct arena *arena;
     uint64_t candidates;
+    struct placement *host; /* the placement with layers on the host that options_make found, or NULL */
     bool quick; /* searching: compute from the folded model; what is chosen is worked out whole afterwards */
 };
 

@@ -102,12 +102,10 @@ static void add_host(const struct placement *pl, struct plan *p)
         .cache = pl->law.host_output,
         .cache_ceiling = p->wish.tool == TOOL_SERVER ? p->wish.cache_ram_bytes : 0,
         .total = p->wish.host_memory_bytes ? p->wish.host_memory_bytes : h->total_bytes,
-        .free = p->wish.host_memory_bytes ? p->wish.host_memory_bytes : h->free_bytes,
+        .free = budget_host_free(&p->wish, h),
         .keep_free = p->wish.system_overhead_bytes,
+        .shortfall = budget_host_missing(&p->wish, h, &pl->law),
     };
-    struct plan_host *o = &p->host;
-    uint64_t need = o->weights + o->kv + o->compute + o->repack + o->cache + o->keep_free;
-    o->shortfall = need > o->free ? need - o->free : 0;
 }
 
 /* Layers whose weights or cache are worked on by the processor; the token embedding alone is not. */
@@ -218,6 +216,20 @@ static bool confirm(struct placer *placer, struct placement *pl, struct err *err
     return true;
 }
 
+/* What lies in host memory where the cards are too small: shown beside the plan that was asked for. */
+static bool add_spill(struct placer *placer, struct plan *p, struct err *err)
+{
+    struct plan *spill = arena_new(placer->arena, struct plan);
+    if (!spill)
+        return err_set(err, ERR_1201, "no memory for the plan");
+    *spill = *p;
+    if (!place_exactly(placer, placer->host, err) || !take(placer, placer->host, spill, err))
+        return false;
+    if (spill->verdict == VERDICT_PARTLY_CPU)
+        p->spill = spill;
+    return true;
+}
+
 bool plan_make(const struct model *model, const struct machine *machine,
                const struct plan_wish *wish, struct arena *arena, struct plan *out, struct err *err)
 {
@@ -227,7 +239,7 @@ bool plan_make(const struct model *model, const struct machine *machine,
         return err_set(err, ERR_1201, "no memory for the plan");
     *p = (struct plan){.model = model, .machine = machine, .wish = *wish};
     p->user_asked_cpu = asked_for_cpu(wish, machine);
-    struct placer placer = {model, machine, wish, arena, 0, true};
+    struct placer placer = {.model = model, .machine = machine, .wish = wish, .arena = arena, .quick = true};
     bool ok = wish->as_command ? place_command(&placer, pl, err)
                                : place_choose(&placer, pl, err) && confirm(&placer, pl, err);
     if (!ok)
@@ -246,6 +258,8 @@ bool plan_make(const struct model *model, const struct machine *machine,
     p->candidates = placer.candidates;
     if (!explain_reasons(p, arena))
         return err_set(err, ERR_1201, "no memory for the plan's reasons");
+    if (placer.host && !wish->as_command && !add_spill(&placer, p, err))
+        return false;
     *out = *p;
     return true;
 }

@@ -115,6 +115,7 @@ struct plan {
     const char *reasons[PLAN_MAX_REASONS];
     uint64_t candidates;         /* placements looked at */
     uint64_t needed_bytes, available_bytes; /* over used cards */
+    const struct plan *spill; /* of a plan that does not fit: the same with layers in host memory, where that does */
 };
 
 /* Plan a model on a machine. Pure: no I/O. Refusals of the engine are errors; "does not fit" is a plan with a

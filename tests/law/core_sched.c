@@ -85,6 +85,7 @@ static void test_a_pin_moves_the_norm_to_its_layer(void **state)
     g_expand(&b.g, second);
     run(&b);
     assert_int_equal(backend(&b, norm), 0); /* carried over from the layer before */
+    arena_finish(&b.arena);
     bench_init(&b, 2, 1);
     x = g_input(&b.g, GGUF_TYPE_F32, 256, 64, 1, 1, "x");
     first = layer(&b, x, 0, 0);

@@ -1,0 +1,296 @@
+/* plan_json: writes the plan document, every key of it, null where something is absent. */
+#include "api/plan_json.h"
+
+#include "api/model_json.h"
+
+static void add_model(struct json *j, const struct model *m)
+{
+    json_key(j, "model");
+    json_open_object(j);
+    json_key_str(j, "path", m->path);
+    json_key_str(j, "name", m->name);
+    json_key_str(j, "architecture", m->architecture);
+    json_key_str(j, "family", model_family_title(m));
+    json_key_u64(j, "parameters", m->parameters);
+    json_key_u64(j, "file_bytes", m->file_bytes);
+    json_key_str(j, "quantization", m->quantization);
+    json_key_u64(j, "layers", m->n_layers);
+    json_key(j, "context_train");
+    m->hp.n_ctx_train ? json_add_u64(j, m->hp.n_ctx_train) : json_add_null(j);
+    json_key_u64(j, "embedding", m->hp.n_embd);
+    json_key_u64(j, "vocabulary", m->hp.n_vocab);
+    json_key_u64(j, "experts", m->hp.n_expert);
+    json_key_bool(j, "from_file", m->from_file);
+    json_close_object(j);
+}
+
+static void add_tensor_split(struct json *j, const struct law_settings *s)
+{
+    json_key(j, "tensor_split");
+    if (!s->n_tensor_split) {
+        json_add_null(j);
+        return;
+    }
+    json_open_array(j);
+    for (uint32_t i = 0; i < s->n_tensor_split; i++)
+        json_add_f64(j, s->tensor_split[i]);
+    json_close_array(j);
+}
+
+static const char *type_name(uint32_t type)
+{
+    const struct gguf_type_info *t = gguf_type_info(type);
+    return t ? t->name : NULL;
+}
+
+static void add_settings(struct json *j, const struct plan *p)
+{
+    static const char *const modes[] = {"none", "layer", "row", "tensor"};
+    const struct law_settings *s = &p->settings;
+    uint32_t layers = p->model->n_layers + 1;
+    bool all = s->n_gpu_layers < 0 || (uint32_t)s->n_gpu_layers > layers;
+    json_key(j, "settings");
+    json_open_object(j);
+    json_key_str(j, "engine", "llama.cpp");
+    json_key_u64(j, "context", p->law.n_ctx);
+    json_key_u64(j, "context_per_sequence", p->law.n_ctx_seq);
+    json_key_u64(j, "parallel", s->n_seq_max);
+    json_key_u64(j, "batch", p->law.n_batch);
+    json_key_u64(j, "ubatch", p->law.n_ubatch);
+    json_key_str(j, "cache_type_k", type_name(s->type_k));
+    json_key_str(j, "cache_type_v", type_name(s->type_v));
+    json_key_str(j, "flash_attention", p->flash_on ? "on" : "off");
+    json_key_u64(j, "gpu_layers", p->n_devices == 0 ? 0 : all ? layers : (uint32_t)s->n_gpu_layers);
+    json_key_str(j, "split_mode", modes[s->split]);
+    add_tensor_split(j, s);
+    json_key_u64(j, "main_gpu", s->main_gpu);
+    json_key_u64(j, "n_cpu_moe",
+                 s->n_cpu_moe > p->model->n_layers ? p->model->n_layers : s->n_cpu_moe);
+    json_key_bool(j, "kv_unified", s->kv_unified);
+    json_key_bool(j, "kv_offload", !s->no_kv_offload);
+    json_key_bool(j, "swa_full", s->swa_full);
+    json_close_object(j);
+}
+
+static void add_source(struct json *j, const struct plan *p)
+{
+    json_key(j, "source");
+    json_open_object(j);
+    json_key_str(j, "weights", "exact");
+    json_key_str(j, "kv", "exact");
+    json_key_str(j, "compute", p->law.compute_exact ? "exact" : "estimate");
+    json_key_str(j, "runtime", "estimate");
+    json_close_object(j);
+}
+
+static void add_backend(struct json *j, const struct device *card)
+{
+    static const char *const backends[] = {"cuda", "rpc", "rocm", "vulkan"};
+    json_key_str(j, "backend", backends[card->backend]);
+    json_key_bool(j, "simulated", card->simulated);
+    json_key_str(j, "pci", card->pci);
+}
+
+static void add_device(struct json *j, const struct plan *p, uint32_t i)
+{
+    const struct plan_device *d = &p->devices[i];
+    json_open_object(j);
+    json_key_i64(j, "index", d->card->index);
+    json_key_str(j, "uuid", d->card->uuid);
+    json_key_str(j, "name", d->card->name);
+    add_backend(j, d->card);
+    json_key_u64(j, "total_bytes", d->card->total_bytes);
+    json_key_u64(j, "free_bytes", d->card->free_bytes);
+    json_key(j, "layers");
+    if (d->first_layer < 0) {
+        json_add_null(j);
+    } else {
+        json_open_array(j);
+        json_add_i64(j, d->first_layer);
+        json_add_i64(j, d->last_layer);
+        json_close_array(j);
+    }
+    json_key_u64(j, "weights_bytes", d->weights);
+    json_key_u64(j, "projector_bytes", d->projector);
+    json_key_u64(j, "draft_bytes", d->draft);
+    json_key_u64(j, "kv_bytes", d->kv);
+    json_key_u64(j, "compute_bytes", d->compute);
+    json_key_u64(j, "runtime_bytes", d->runtime);
+    json_key_u64(j, "runtime_low_bytes", d->runtime_low);
+    json_key_u64(j, "runtime_high_bytes", d->runtime_high);
+    json_key_u64(j, "other_bytes", d->other);
+    json_key_u64(j, "reserved_bytes", 0);
+    json_key_u64(j, "keep_free_bytes", d->keep_free);
+    json_key_i64(j, "free_after_bytes", d->free_after);
+    add_source(j, p);
+    json_close_object(j);
+}
+
+static void add_host(struct json *j, const struct plan *p)
+{
+    const struct plan_host *h = &p->host;
+    json_key(j, "host");
+    json_open_object(j);
+    json_key_u64(j, "weights_bytes", h->weights);
+    json_key_u64(j, "kv_bytes", h->kv);
+    json_key_u64(j, "compute_bytes", h->compute);
+    json_key_u64(j, "repack_bytes", h->repack);
+    json_key_u64(j, "cache_bytes", h->cache);
+    json_key_u64(j, "cache_ceiling_bytes", h->cache_ceiling);
+    json_key_u64(j, "total_bytes", h->total);
+    json_key_u64(j, "free_bytes", h->free);
+    json_key_u64(j, "keep_free_bytes", h->keep_free);
+    json_close_object(j);
+}
+
+/* Nothing is known of speed yet: every key is there, and null. */
+static void add_speed(struct json *j)
+{
+    static const char *const keys[] = {
+        "decode_tps",  "decode_tps_low",  "decode_tps_high",  "decode_tps_full_context",
+        "prefill_tps", "prefill_tps_low", "prefill_tps_high", "confidence",
+        "limited_by"};
+    json_key(j, "speed");
+    json_open_object(j);
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+        json_key_null(j, keys[i]);
+    json_close_object(j);
+}
+
+static void add_context_max(struct json *j, const struct plan *p)
+{
+    static const char *const types[] = {"f16", "q8_0", "q4_0"};
+    json_key(j, "context_max");
+    json_open_object(j);
+    for (int i = 0; i < 3; i++) {
+        json_key(j, types[i]);
+        p->context_max[i] ? json_add_u64(j, p->context_max[i]) : json_add_null(j);
+    }
+    json_close_object(j);
+}
+
+static void add_alternatives(struct json *j, const struct plan *p)
+{
+    json_key(j, "alternatives");
+    json_open_array(j);
+    for (uint32_t i = 0; i < p->n_alternatives; i++) {
+        const struct plan_alternative *a = &p->alternatives[i];
+        json_open_object(j);
+        json_key(j, "key");
+        json_add_str_n(j, &a->key, 1);
+        json_key_str(j, "change", a->change);
+        json_key_str(j, "flags", a->flags);
+        json_key(j, "context");
+        a->context ? json_add_u64(j, a->context) : json_add_null(j);
+        json_key_null(j, "decode_tps");
+        json_key_str(j, "verdict", plan_verdict_name(a->verdict));
+        json_key_str(j, "price", a->price);
+        json_key_u64(j, "freed_bytes", a->freed_bytes);
+        json_key_u64(j, "short_bytes", a->short_bytes > 0 ? (uint64_t)a->short_bytes : 0);
+        json_key_bool(j, "combination", a->combination);
+        json_close_object(j);
+    }
+    json_close_array(j);
+}
+
+static void add_short(struct json *j, int device, uint64_t bytes)
+{
+    if (!bytes)
+        return;
+    json_open_object(j);
+    json_key(j, "device");
+    device < 0 ? json_add_null(j) : json_add_i64(j, device); /* null: host memory */
+    json_key_u64(j, "bytes", bytes);
+    json_close_object(j);
+}
+
+static void add_shortfall(struct json *j, const struct plan *p)
+{
+    json_key(j, "shortfall");
+    json_open_array(j);
+    for (uint32_t i = 0; i < p->n_devices; i++)
+        add_short(j, (int)i, p->devices[i].shortfall);
+    add_short(j, -1, p->host.shortfall);
+    json_close_array(j);
+}
+
+static void add_texts(struct json *j, const char *key, const char *const *texts, uint32_t n)
+{
+    json_key(j, key);
+    json_open_array(j);
+    for (uint32_t i = 0; i < n; i++)
+        json_add_str(j, texts[i]);
+    json_close_array(j);
+}
+
+static void add_occupants(struct json *j, const struct plan *p)
+{
+    json_key(j, "occupants");
+    json_open_array(j);
+    for (uint32_t i = 0; i < p->n_devices; i++) {
+        const struct device *card = p->devices[i].card;
+        for (uint32_t k = 0; k < card->n_occupants; k++) {
+            const struct occupant *o = &card->occupants[k];
+            json_open_object(j);
+            json_key_i64(j, "device", i);
+            json_key_u64(j, "pid", o->pid);
+            json_key_str(j, "name", o->name);
+            json_key(j, "bytes");
+            o->bytes == UINT64_MAX ? json_add_null(j) : json_add_u64(j, o->bytes);
+            json_close_object(j);
+        }
+    }
+    json_close_array(j);
+}
+
+static void add_optimality(struct json *j, const struct plan *p)
+{
+    json_key(j, "optimality");
+    json_open_object(j);
+    json_key_null(j, "proved");
+    json_key_u64(j, "candidates", p->candidates);
+    json_key_null(j, "runner_up");
+    json_close_object(j);
+}
+
+static void add_command(struct json *j, const struct engine_command *c)
+{
+    json_key(j, "command");
+    if (!c) {
+        json_add_null(j);
+        return;
+    }
+    json_open_object(j);
+    add_texts(j, "argv", c->words, c->n_words);
+    json_key(j, "env");
+    json_open_object(j);
+    for (uint32_t i = 0; i < c->n_variables; i++)
+        json_key_str(j, c->variables[i].name, c->variables[i].value);
+    json_close_object(j);
+    json_close_object(j);
+}
+
+void plan_json(struct json *j, const struct plan_document *doc)
+{
+    const struct plan *p = doc->plan;
+    json_key_bool(j, "simulated", p->machine->simulated);
+    json_key_str(j, "verdict", plan_verdict_name(p->verdict));
+    add_model(j, p->model);
+    add_settings(j, p);
+    json_key(j, "devices");
+    json_open_array(j);
+    for (uint32_t i = 0; i < p->n_devices; i++)
+        add_device(j, p, i);
+    json_close_array(j);
+    add_host(j, p);
+    add_speed(j);
+    add_context_max(j, p);
+    add_alternatives(j, p);
+    add_shortfall(j, p);
+    add_texts(j, "reasons", p->reasons, p->n_reasons);
+    add_occupants(j, p);
+    add_optimality(j, p);
+    add_command(j, doc->command);
+    add_texts(j, "not_accounted", doc->request ? doc->request->not_accounted : NULL,
+              doc->request ? doc->request->n_not_accounted : 0);
+}

@@ -1,0 +1,148 @@
+/* cmd_plan: the command `plan`: makes the plan and writes it in the form that was asked for. */
+#include <string.h>
+
+#include "api/plan_json.h"
+#include "base/json.h"
+#include "base/own.h"
+#include "cli/plan_job.h"
+#include "plan/explain.h"
+
+enum form { FORM_TEXT, FORM_JSON, FORM_ARGS, FORM_ENV, FORM_SH };
+
+static bool choose_form(struct cli *c, enum form *form, struct err *err)
+{
+    static const char *const names[] = {"text", "json", "args", "env", "sh"};
+    const char *asked = c->words.value[OPTION_OUTPUT];
+    *form = c->look.json ? FORM_JSON : FORM_TEXT;
+    if (!asked)
+        return true;
+    for (int i = 0; i < 5; i++) {
+        if (strcmp(asked, names[i]) != 0)
+            continue;
+        bool other = c->look.json && i != FORM_JSON;
+        *form = (enum form)i;
+        if (!other && !(c->look.plain && i != FORM_TEXT))
+            return true;
+        err_set(err, ERR_2113, "-o %s and %s are two forms of the same answer", asked,
+                other ? "--json" : "--plain");
+        return err_fix(err, NULL, "give one of them");
+    }
+    const char *near = str_nearest(asked, names, 5);
+    err_set(err, ERR_9002, "-o cannot be \"%s\"", asked);
+    if (near)
+        err_fix(err, NULL, "did you mean %s?", near);
+    return err_fix(err, NULL, "text, json, args, env or sh");
+}
+
+static bool write_json(struct cli *c, const struct plan_job *job, struct err *err)
+{
+    struct json j;
+    struct plan_document doc = {
+        .plan = job->plan, .command = &job->command, .request = &job->request};
+    cli_json_start(c, &j, "plan");
+    plan_json(&j, &doc);
+    return cli_json_finish(c, &j, err);
+}
+
+/* The words alone, each quoted as a shell needs it. */
+static void write_args(const struct engine_command *command, struct str *out)
+{
+    for (uint32_t i = 0; i < command->n_words; i++) {
+        str_add(out, i ? " " : "");
+        str_add_shell(out, command->words[i]);
+    }
+    str_add(out, "\n");
+}
+
+/* What a reader of the file must know, after a script's first line or at the head of an environment
+ * file. */
+static void add_remarks(const struct plan_job *job, bool script, struct str *out)
+{
+    own(own_str) struct str cards = {0};
+    plan_simulated(job->plan, &cards);
+    if (cards.len)
+        str_addf(out, "# planned for simulated cards: %s\n", cards.data);
+    if (script && !job->model->from_file)
+        str_addf(out, "# %s is no file: put the path of yours after -m\n", job->model->path);
+}
+
+static void write_script(const struct plan_job *job, struct str *out)
+{
+    own(own_str) struct str script = {0};
+    command_write_script(&job->command, &script);
+    size_t first = script.data ? strcspn(script.data, "\n") : 0;
+    if (!script.data || !script.data[first])
+        return;
+    str_add_n(out, script.data, first + 1);
+    add_remarks(job, true, out);
+    str_add(out, script.data + first + 1);
+}
+
+static void write_env(const struct plan_job *job, struct str *out)
+{
+    add_remarks(job, false, out);
+    command_write_env(&job->command, out);
+}
+
+static void write_text(struct cli *c, const struct plan_job *job)
+{
+    if (c->look.plain)
+        plan_records(job, &c->out);
+    else if (c->look.accessible)
+        plan_sentences(job, &c->out);
+    else
+        plan_text(job, &c->look, &c->out);
+    if (given(c, OPTION_EXPLAIN)) {
+        str_add(&c->out, "\n");
+        explain_write(job->plan, &c->out);
+    }
+}
+
+static bool write_form(struct cli *c, const struct plan_job *job, enum form form, struct err *err)
+{
+    switch (form) {
+    case FORM_JSON: return write_json(c, job, err);
+    case FORM_ARGS: write_args(&job->command, &c->out); return true;
+    case FORM_ENV: write_env(job, &c->out); return true;
+    case FORM_SH: write_script(job, &c->out); return true;
+    default: write_text(c, job); return true;
+    }
+}
+
+static bool export_env(struct cli *c, const struct plan_job *job, struct err *err)
+{
+    own(own_str) struct str env = {0};
+    const char *path = c->words.value[OPTION_EXPORT];
+    if (!path)
+        return true;
+    write_env(job, &env);
+    if (env.failed || !env.data)
+        return err_set(err, ERR_1201, "no memory for the environment file");
+    if (!cli_write_file(path, &env, 0644, err))
+        return false;
+    if (!c->look.quiet)
+        str_addf(&c->notes, "wrote %s\n", path);
+    return true;
+}
+
+static bool answer(struct cli *c, struct plan_job *job, enum form form, struct err *err)
+{
+    bool command = form != FORM_TEXT || given(c, OPTION_EXPORT);
+    return plan_job_make(c, job, err) && (!command || plan_job_command(c, job, err)) &&
+           write_form(c, job, form, err) && export_env(c, job, err);
+}
+
+bool cmd_plan(struct cli *c, struct err *err)
+{
+    enum form form;
+    struct plan_job *job = arena_new(&c->arena, struct plan_job);
+    if (!job)
+        return err_set(err, ERR_1201, "no memory for a plan");
+    if (!choose_form(c, &form, err))
+        return false;
+    c->look.json = form == FORM_JSON;
+    bool ok = answer(c, job, form, err);
+    c->exit_code = ok ? plan_exit_code(job->plan) : 0;
+    plan_job_finish(job);
+    return ok;
+}

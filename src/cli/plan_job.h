@@ -1,0 +1,67 @@
+/* plan_job: everything one `plan` was asked, what it found, and the forms it can be shown in. */
+#ifndef CLI_PLAN_JOB_H
+#define CLI_PLAN_JOB_H
+
+#include "api/planner.h"
+#include "cli/cli.h"
+#include "engine/command.h"
+
+struct plan_job {
+    struct engine_request request;
+    struct machine machine;
+    struct planner *planner;
+    struct cache_loan model_loan, plan_loan;
+    const struct model *model;
+    const struct plan *plan;
+    const struct plan
+        *spill; /* the asked plan does not fit, this one does with layers in host memory; or NULL */
+    struct engine_probe probe;
+    struct engine_command command; /* after plan_job_command */
+    struct err no_cards;           /* why there is no card, when none was named */
+    const char *again;             /* this command line as people would type it, without its form */
+};
+
+/* From words to a plan. Errors name the option, variable or file. finish gives back what is on
+ * loan. */
+bool plan_job_make(struct cli *c, struct plan_job *job, struct err *err);
+void plan_job_finish(struct plan_job *job);
+
+/* Options, settings and variables into the request; --split with layers waits for the model. */
+bool plan_request_read(struct cli *c, struct engine_request *r, struct err *err);
+bool plan_request_lists_layers(const char *way); /* --split 46,34 */
+/* One engine setting under the spelling that was typed, so that an error names what stands there.
+ */
+bool plan_request_apply(struct cli *c, struct engine_request *r, const struct flag *f,
+                        const char *word, const char *value, struct err *err);
+
+/* The plan's command, of flags that the installed engine knows; without one, of all. */
+bool plan_job_command(struct cli *c, struct plan_job *job, struct err *err);
+
+/* The command line at hand with `more` added, if it fits into `room` columns, else with dots in its
+ * place. */
+void plan_job_again(const struct plan_job *job, const char *more, int room, struct str *out);
+
+void plan_text(const struct plan_job *job, const struct look *look, struct str *out);
+void plan_sentences(const struct plan_job *job, struct str *out);
+void plan_records(const struct plan_job *job, struct str *out);
+
+/* Parts of plan_text. */
+void plan_bars(const struct plan *p, const struct look *look, bool layers, struct str *out);
+void plan_numbers(const struct plan *p, const struct look *look, struct str *out);
+void plan_others(const struct plan_job *job, const struct look *look, struct str *out);
+void plan_ways(const struct plan_job *job, const struct look *look, struct str *out);
+void plan_next(const struct plan_job *job, const struct look *look, struct str *out);
+
+/* Words that several forms share. */
+uint64_t plan_card_need(const struct plan_device *d); /* ours, without other programs */
+uint64_t plan_host_need(const struct plan *p);
+uint32_t plan_card_layers(const struct plan *p,
+                          uint32_t i); /* blocks on card i, the output layer not counted */
+uint32_t plan_host_layers(const struct plan *p);
+void plan_verdict_text(const struct plan *p, struct str *out); /* "FITS TIGHTLY" */
+void plan_summary(const struct plan *p, struct str *out); /* "46 + 34 layers, 32,768 tokens, ..." */
+void plan_simulated(const struct plan *p,
+                    struct str *out); /* "0 RTX 5090, 1 RTX 4090" or nothing */
+void plan_host_note(const struct plan *p, struct str *out); /* what lies there, in words */
+
+#endif

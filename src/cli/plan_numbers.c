@@ -1,0 +1,239 @@
+/* plan_numbers: the table under the bars: every part on every card, and how we know it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "base/table.h"
+#include "cli/plan_job.h"
+
+#define GIB 1073741824.0
+
+enum { COLUMNS_MOST = 3 }; /* with more cards the cards become rows */
+
+enum part { PART_W, PART_K, PART_CR, PART_OTHER, PART_FREE, PARTS };
+
+static double amount(const struct plan_device *d, enum part part)
+{
+    switch (part) {
+    case PART_W: return (double)(d->weights + d->projector + d->draft) / GIB;
+    case PART_K: return (double)d->kv / GIB;
+    case PART_CR: return (double)(d->compute + d->runtime) / GIB;
+    case PART_OTHER: return (double)d->other / GIB;
+    default: return (double)d->free_after / GIB;
+    }
+}
+
+static double sum(const struct plan *p, enum part part)
+{
+    double all = 0;
+    for (uint32_t i = 0; i < p->n_devices; i++)
+        all += amount(&p->devices[i], part);
+    return all;
+}
+
+/* Largest deviation of a card's estimate, in GiB. */
+static double deviation(const struct plan *p)
+{
+    double most = 0;
+    for (uint32_t i = 0; i < p->n_devices; i++) {
+        const struct plan_device *d = &p->devices[i];
+        uint64_t up = d->runtime_high - d->runtime, down = d->runtime - d->runtime_low;
+        double own = (double)(up > down ? up : down) / GIB;
+        if (!p->law.compute_exact && p->law.compute_high[i] > p->law.compute_low[i])
+            own += (double)(p->law.compute_high[i] - p->law.compute_low[i]) / 2 / GIB;
+        most = own > most ? own : most;
+    }
+    return most;
+}
+
+static void name_occupants(const struct plan *p, struct str *out)
+{
+    int named = 0, more = 0;
+    for (uint32_t i = 0; i < p->n_devices; i++) {
+        for (uint32_t k = 0; k < p->devices[i].card->n_occupants; k++) {
+            const struct occupant *o = &p->devices[i].card->occupants[k];
+            if (named < 2 && o->name)
+                str_addf(out, "%s%s", named++ ? ", " : ": ", o->name);
+            else
+                more++;
+        }
+    }
+    if (more)
+        str_addf(out, " +%d", more);
+}
+
+static void know_others(const struct plan *p, struct str *out)
+{
+    bool real = false;
+    for (uint32_t i = 0; i < p->n_devices; i++)
+        real = real || !p->devices[i].card->simulated;
+    if (!real) {
+        str_add(out, sum(p, PART_OTHER) > 0 ? "simulated, by :free=" : "none, simulated");
+        return;
+    }
+    str_add(out, "measured now");
+    name_occupants(p, out);
+}
+
+static void know_free(const struct plan *p, struct str *out)
+{
+    double least = 1e18, most = 0;
+    for (uint32_t i = 0; i < p->n_devices; i++) {
+        double keep = (double)p->devices[i].keep_free / GIB;
+        least = keep < least ? keep : least;
+        most = keep > most ? keep : most;
+    }
+    if (most - least < 0.05)
+        str_addf(out, "%.1f kept free%s", most, p->n_devices > 1 ? " on each" : "");
+    else
+        str_addf(out, "%.1f to %.1f kept free", least, most);
+}
+
+static void how_we_know(const struct plan *p, enum part part, struct str *out)
+{
+    const char *each = __builtin_popcount(p->used_mask) > 1 ? " each" : "";
+    if (part == PART_W)
+        str_add(out, p->model->from_file ? "exact, from the file" : "exact, from the profile");
+    else if (part == PART_K && p->wish.kv_cache_factor != 1.0)
+        str_addf(out, "exact, times %.2g as you asked", p->wish.kv_cache_factor);
+    else if (part == PART_K)
+        str_add(out, "exact, from the shape");
+    else if (part == PART_CR && p->law.compute_exact)
+        str_addf(out, "exact; runtime +/- %.2f%s", deviation(p), each);
+    else if (part == PART_CR)
+        str_addf(out, "estimate, +/- %.2f%s", deviation(p), each);
+    else if (part == PART_OTHER)
+        know_others(p, out);
+    else
+        know_free(p, out);
+}
+
+static const char *const part_names[PARTS] = {"weights", "KV cache", "compute, runtime",
+                                              "other programs", "free afterwards"};
+
+static void number(struct table *t, double gib)
+{
+    table_cellf(t, "%.2f", gib);
+}
+
+static bool unused(const struct plan *p, uint32_t i, enum part part)
+{
+    return !(p->used_mask & (1u << i)) && part < PART_OTHER;
+}
+
+static void host_cells(struct table *t, const struct plan *p, uint32_t blanks)
+{
+    own(own_str) struct str note = {0};
+    plan_host_note(p, &note);
+    table_cell(t, "host memory");
+    for (uint32_t i = 0; i < blanks; i++)
+        table_cell(t, " ");
+    number(t, (double)plan_host_need(p) / GIB);
+    table_cell(t, note.data);
+}
+
+/* Cards are columns. */
+static void write_columns(const struct plan *p, const struct table_style *style, struct str *out)
+{
+    own(own_table) struct table t = {0};
+    char heads[COLUMNS_MOST][16];
+    table_column(&t, "", TABLE_LEFT);
+    for (uint32_t i = 0; i < p->n_devices; i++) {
+        snprintf(heads[i], sizeof(heads[i]), "GPU %d", p->devices[i].card->index);
+        table_column(&t, heads[i], TABLE_RIGHT);
+    }
+    if (p->n_devices > 1)
+        table_column(&t, "all", TABLE_RIGHT);
+    table_column(&t, "how we know", TABLE_LEFT);
+    for (int part = 0; part < PARTS; part++) {
+        own(own_str) struct str know = {0};
+        table_cell(&t, part_names[part]);
+        for (uint32_t i = 0; i < p->n_devices; i++) {
+            if (unused(p, i, part))
+                table_cell(&t, "-");
+            else
+                number(&t, amount(&p->devices[i], part));
+        }
+        if (p->n_devices > 1)
+            number(&t, sum(p, part));
+        how_we_know(p, part, &know);
+        table_cell(&t, know.data);
+    }
+    host_cells(&t, p, p->n_devices > 1 ? p->n_devices : p->n_devices - 1);
+    table_write(&t, style, out);
+}
+
+/* Cards are rows; how we know stands below. */
+static void write_rows(const struct plan *p, const struct table_style *style, struct str *out)
+{
+    static const char *const heads[PARTS] = {"weights", "KV", "compute", "other", "free"};
+    own(own_table) struct table t = {0};
+    own(own_str) struct str note = {0};
+    table_column(&t, "GPU", TABLE_LEFT);
+    for (int part = 0; part < PARTS; part++)
+        table_column(&t, heads[part], TABLE_RIGHT);
+    for (uint32_t i = 0; i < p->n_devices; i++) {
+        table_cellf(&t, "%d %s", p->devices[i].card->index, p->devices[i].card->name);
+        for (int part = 0; part < PARTS; part++) {
+            if (unused(p, i, part))
+                table_cell(&t, "-");
+            else
+                number(&t, amount(&p->devices[i], part));
+        }
+    }
+    table_cell(&t, "all");
+    for (int part = 0; part < PARTS; part++)
+        number(&t, sum(p, part));
+    table_write(&t, style, out);
+    plan_host_note(p, &note);
+    str_addf(out, "  host memory %.2f: %s\n", (double)plan_host_need(p) / GIB,
+             note.data ? note.data : "");
+    for (int part = 0; part < PARTS; part++) {
+        own(own_str) struct str know = {0}, line = {0};
+        how_we_know(p, part, &know);
+        str_addf(&line, "%s: %s", part_names[part], know.data ? know.data : "");
+        text_wrap(out, "  ", 4, line.data ? line.data : "", style->width);
+    }
+}
+
+/* No cards: the parts of host memory. */
+static void write_host(const struct plan *p, const struct table_style *style, struct str *out)
+{
+    const struct plan_host *h = &p->host;
+    const struct {
+        const char *name;
+        uint64_t bytes;
+        const char *know;
+    } rows[] = {
+        {"weights",              h->weights,
+         p->model->from_file ? "exact, from the file" : "exact, from the profile"       },
+        {"repacked copy",        h->repack,  "exact, for this processor's kernels"      },
+        {"KV cache",             h->kv,      "exact, from the shape"                    },
+        {"compute",              h->compute, p->law.compute_exact ? "exact" : "estimate"},
+        {"outputs, checkpoints", h->cache,   "exact at the start"                       },
+        {"free now",             h->free,    "measured now"                             },
+    };
+    own(own_table) struct table t = {0};
+    table_column(&t, "", TABLE_LEFT);
+    table_column(&t, "host", TABLE_RIGHT);
+    table_column(&t, "how we know", TABLE_LEFT);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if ((double)rows[i].bytes / GIB < 0.005)
+            continue;
+        table_cell(&t, rows[i].name);
+        number(&t, (double)rows[i].bytes / GIB);
+        table_cell(&t, rows[i].know);
+    }
+    table_write(&t, style, out);
+}
+
+void plan_numbers(const struct plan *p, const struct look *look, struct str *out)
+{
+    struct table_style style = {.width = look->width, .ascii = look->ascii, .indent = 2};
+    if (p->n_devices == 0)
+        write_host(p, &style, out);
+    else if (p->n_devices <= COLUMNS_MOST)
+        write_columns(p, &style, out);
+    else
+        write_rows(p, &style, out);
+}

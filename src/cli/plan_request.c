@@ -1,0 +1,179 @@
+/* plan_request: the options, settings and variables of `plan` as a request. */
+#include <string.h>
+
+#include "cli/plan_job.h"
+
+extern char **environ;
+
+static bool read_variables(struct plan_wish *w, struct err *err)
+{
+    bool set;
+    double v;
+    if (!variable_read(VARIABLE_ID_SYSTEM_OVERHEAD, &set, &v, err))
+        return false;
+    if (set)
+        w->system_overhead_bytes = (uint64_t)v;
+    if (!variable_read(VARIABLE_ID_SAFETY_MARGIN, &set, &v, err))
+        return false;
+    if (set) {
+        w->safety_margin = v;
+        w->safety_margin_set = true;
+    }
+    if (!variable_read(VARIABLE_ID_KV_CACHE_FACTOR, &set, &v, err))
+        return false;
+    if (set)
+        w->kv_cache_factor = v;
+    if (!variable_read(VARIABLE_ID_MIN_CONTEXT, &set, &v, err))
+        return false;
+    if (set)
+        w->min_context = (uint32_t)v;
+    return true;
+}
+
+static bool read_size(struct cli *c, enum option_id id, const char *name, uint64_t *out,
+                      struct err *err)
+{
+    const char *text = c->words.value[id];
+    if (str_parse_size(text, out))
+        return true;
+    err_set(err, ERR_2102, "%s cannot be \"%s\"", name, text);
+    return err_fix(err, NULL, "write a size like 1GiB, 800MiB or 2GB");
+}
+
+bool plan_request_lists_layers(const char *way)
+{
+    return way[0] >= '0' && way[0] <= '9';
+}
+
+static bool set_strategy(struct cli *c, struct plan_wish *w, struct err *err)
+{
+    static const char *const ways[] = {"auto", "one", "even", "proportional"};
+    const char *way = c->words.value[OPTION_SPLIT];
+    if (!way)
+        return true;
+    if (w->given & (GIVEN_TENSOR_SPLIT | GIVEN_SPLIT_MODE)) {
+        err_set(err, ERR_2113, "--split and the engine's own -sm or -ts say how to split twice");
+        return err_fix(err, NULL, "give one of them");
+    }
+    if (plan_request_lists_layers(way))
+        return true; /* needs the model: split_layers */
+    for (int i = 0; i < 4; i++) {
+        if (str_eq_fold(way, ways[i])) {
+            w->strategy = (enum plan_strategy)i;
+            return true;
+        }
+    }
+    const char *near = str_nearest(way, ways, 4);
+    err_set(err, ERR_9002, "--split cannot be \"%s\"", way);
+    if (near)
+        err_fix(err, NULL, "did you mean %s?", near);
+    return err_fix(err, NULL, "auto, one, even, proportional, or layers per card like 46,34");
+}
+
+static bool set_options(struct cli *c, struct plan_wish *w, struct err *err)
+{
+    int64_t n;
+    w->spread = given(c, OPTION_SPREAD);
+    w->allow_cpu = given(c, OPTION_ALLOW_CPU);
+    w->all_alternatives = given(c, OPTION_ALL);
+    if (given(c, OPTION_KEEP_FREE)) {
+        if (!read_size(c, OPTION_KEEP_FREE, "--keep-free", &w->keep_free_bytes, err))
+            return false;
+        w->keep_free_set = true;
+    }
+    if (given(c, OPTION_HOST_MEMORY) &&
+        !read_size(c, OPTION_HOST_MEMORY, "--host-memory", &w->host_memory_bytes, err))
+        return false;
+    if (given(c, OPTION_MAX_GPUS)) {
+        const char *text = c->words.value[OPTION_MAX_GPUS];
+        if (!str_parse_i64(text, 1, MACHINE_MAX_DEVICES, false, &n)) {
+            err_set(err, ERR_9002, "--max-gpus cannot be \"%s\"", text);
+            return err_fix(err, NULL, "a number from 1 to %d", MACHINE_MAX_DEVICES);
+        }
+        w->max_gpus = (uint32_t)n;
+    }
+    if (!set_strategy(c, w, err))
+        return false;
+    if (w->spread && (w->strategy == PLACE_ONE || w->max_gpus)) {
+        err_set(err, ERR_2113, "--spread uses every card, %s fewer",
+                w->max_gpus ? "--max-gpus" : "--split one");
+        return err_fix(err, NULL, "give one of them");
+    }
+    return true;
+}
+
+/* In the spelling that was typed, so that an error names what stands there. */
+bool plan_request_apply(struct cli *c, struct engine_request *r, const struct flag *f,
+                        const char *word, const char *value, struct err *err)
+{
+    struct flag spelled = *f;
+    spelled.names = arena_strndup(&c->arena, word, strcspn(word, "="));
+    if (!spelled.names)
+        return err_set(err, ERR_1201, "no memory for a setting");
+    return request_apply(r, &spelled, value, &c->arena, err);
+}
+
+/* --kv first: -ctk and -ctv say more exactly what is meant. */
+static bool apply_settings(struct cli *c, struct engine_request *r, struct err *err)
+{
+    const char *kv = c->words.value[OPTION_KV];
+    if (kv && (!plan_request_apply(c, r, flag_find("-ctk"), "--kv", kv, err) ||
+               !plan_request_apply(c, r, flag_find("-ctv"), "--kv", kv, err)))
+        return false;
+    for (int i = 0; i < c->words.n_settings; i++)
+        if (!plan_request_apply(c, r, c->words.setting[i].flag, c->words.setting[i].word,
+                                c->words.setting[i].value, err))
+            return false;
+    return true;
+}
+
+static bool refuse_beside_command(struct cli *c, struct err *err)
+{
+    static const struct {
+        enum option_id id;
+        const char *name;
+    } chosen[] = {
+        {OPTION_KV,        "--kv"       },
+        {OPTION_SPLIT,     "--split"    },
+        {OPTION_SPREAD,    "--spread"   },
+        {OPTION_MAX_GPUS,  "--max-gpus" },
+        {OPTION_ALLOW_CPU, "--allow-cpu"}
+    };
+    const char *name = c->words.n_settings ? c->words.setting[0].flag->names : NULL;
+    for (size_t i = 0; i < sizeof(chosen) / sizeof(chosen[0]) && !name; i++)
+        name = given(c, chosen[i].id) ? chosen[i].name : NULL;
+    if (!name && !c->words.n_words)
+        return true;
+    if (c->words.n_words)
+        err_set(err, ERR_2113, "\"%s\" stands before -- and a command after it", c->words.word[0]);
+    else
+        err_set(err, ERR_2113,
+                "%.*s stands before --, but a whole command leaves nothing to choose",
+                (int)strcspn(name, " "), name);
+    return err_fix(err, NULL, "put all of it into the command after --");
+}
+
+bool plan_request_read(struct cli *c, struct engine_request *r, struct err *err)
+{
+    if (c->words.dashes) {
+        if (!refuse_beside_command(c, err) ||
+            !request_parse(r, c->words.n_rest, c->words.rest, environ, &c->arena, err))
+            return false;
+    } else {
+        request_init(r);
+        if (!apply_settings(c, r, err))
+            return false;
+        if (c->words.n_words && r->model_ref)
+            return err_set(err, ERR_2113, "the model is named twice: \"%s\" and \"%s\"",
+                           c->words.word[0], r->model_ref);
+        if (c->words.n_words)
+            r->model_ref = c->words.word[0];
+    }
+    if (!r->model_ref) {
+        err_set(err, ERR_9003, "%s",
+                c->words.dashes ? "the command after -- names no model" : "plan needs a model");
+        return err_fix(err, c->words.command->example, "for example");
+    }
+    return read_variables(&r->wish, err) && set_options(c, &r->wish, err) &&
+           (c->words.dashes || request_settle(r, err));
+}
