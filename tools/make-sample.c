@@ -47,11 +47,43 @@ static void add_file_type(struct gguf_write *w, const char *quantization)
     }
 }
 
+/* The architectures with norms that subtract the mean (NemotronH has both kinds). */
+static const char *const layer_norms[] = {
+    "bloom",    "cohere2",    "command-r",      "dbrx",  "falcon", "gpt2",     "gptneox",    "mpt",
+    "nemotron", "nemotron_h", "nemotron_h_moe", "orion", "phi2",   "stablelm", "starcoder2",
+};
+
+static void add_scale(struct gguf_write *w, const char *architecture, const char *key, float value)
+{
+    char name[128];
+
+    snprintf(name, sizeof(name), "%s%s", architecture, key);
+    gguf_write_f32(w, name, value);
+}
+
+/* What the engine asks for before it loads a file and no size depends on; profiles leave it out. */
+static void add_loading_keys(struct gguf_write *w, const char *architecture, bool vocabulary)
+{
+    static const char *const xielu[] = {"xielu.alpha_n", "xielu.alpha_p", "xielu.beta",
+                                        "xielu.eps"};
+
+    add_scale(w, architecture, ".attention.layer_norm_rms_epsilon", 1e-5f);
+    for (size_t i = 0; i < sizeof(layer_norms) / sizeof(*layer_norms); i++) {
+        if (strcmp(layer_norms[i], architecture) == 0)
+            add_scale(w, architecture, ".attention.layer_norm_epsilon", 1e-5f);
+    }
+    for (size_t i = 0; i < 4 && strcmp(architecture, "apertus") == 0; i++)
+        add_scale(w, "", xielu[i], 0.5f);
+    if (!vocabulary)
+        gguf_write_string(w, "tokenizer.ggml.model", "none");
+}
+
 static void fill(struct gguf_write *w, const struct gguf *header, const struct model *m,
                  bool vocabulary)
 {
     for (uint32_t i = 0; i < header->n_keys; i++)
         add_key(w, &header->keys[i]);
+    add_loading_keys(w, m->architecture, vocabulary);
     add_file_type(w, m->quantization);
     gguf_write_u32(w, "general.quantization_version", 2);
     if (vocabulary)

@@ -143,17 +143,28 @@ static void add_host(struct json *j, const struct plan *p)
     json_close_object(j);
 }
 
-/* Nothing is known of speed yet: every key is there, and null. */
-static void add_speed(struct json *j)
+/* Tokens per second; 0 is unknown, and null. */
+static void add_tps(struct json *j, const char *key, double tps)
 {
-    static const char *const keys[] = {
-        "decode_tps",  "decode_tps_low",  "decode_tps_high",  "decode_tps_full_context",
-        "prefill_tps", "prefill_tps_low", "prefill_tps_high", "confidence",
-        "limited_by"};
+    json_key(j, key);
+    tps > 0 ? json_add_f64(j, tps) : json_add_null(j);
+}
+
+static void add_speed(struct json *j, const struct speed *v)
+{
     json_key(j, "speed");
     json_open_object(j);
-    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-        json_key_null(j, keys[i]);
+    add_tps(j, "decode_tps", v->decode.tps);
+    add_tps(j, "decode_tps_low", v->decode.low);
+    add_tps(j, "decode_tps_high", v->decode.high);
+    add_tps(j, "decode_tps_full_context", v->decode_depth.tps);
+    add_tps(j, "throughput_tps", v->throughput.tps);
+    add_tps(j, "prefill_tps", v->prefill.tps);
+    add_tps(j, "prefill_tps_low", v->prefill.low);
+    add_tps(j, "prefill_tps_high", v->prefill.high);
+    bool known = v->confidence != SPEED_NONE;
+    json_key_str(j, "confidence", known ? speed_confidence_name(v->confidence) : NULL);
+    json_key_str(j, "limited_by", known ? v->limited_by : NULL);
     json_close_object(j);
 }
 
@@ -182,7 +193,7 @@ static void add_alternatives(struct json *j, const struct plan *p)
         json_key_str(j, "flags", a->flags);
         json_key(j, "context");
         a->context ? json_add_u64(j, a->context) : json_add_null(j);
-        json_key_null(j, "decode_tps");
+        add_tps(j, "decode_tps", a->decode_tps);
         json_key_str(j, "verdict", plan_verdict_name(a->verdict));
         json_key_str(j, "price", a->price);
         json_key_u64(j, "freed_bytes", a->freed_bytes);
@@ -247,9 +258,22 @@ static void add_optimality(struct json *j, const struct plan *p)
 {
     json_key(j, "optimality");
     json_open_object(j);
-    json_key_null(j, "proved");
-    json_key_u64(j, "candidates", p->candidates);
-    json_key_null(j, "runner_up");
+    const struct plan_optimality *o = &p->optimality;
+    json_key(j, "proved");
+    o->objective ? json_add_bool(j, o->proved) : json_add_null(j);
+    json_key_u64(j, "candidates", o->candidates);
+    json_key_str(j, "objective", o->objective);
+    json_key(j, "value");
+    o->objective ? json_add_f64(j, o->best) : json_add_null(j);
+    json_key(j, "runner_up");
+    if (o->runner_up) {
+        json_open_object(j);
+        json_key_str(j, "choice", o->runner_up);
+        json_key_f64(j, "value", o->runner_up_value);
+        json_close_object(j);
+    } else {
+        json_add_null(j);
+    }
     json_close_object(j);
 }
 
@@ -283,7 +307,7 @@ void plan_json(struct json *j, const struct plan_document *doc)
         add_device(j, p, i);
     json_close_array(j);
     add_host(j, p);
-    add_speed(j);
+    add_speed(j, &p->speed);
     add_context_max(j, p);
     add_alternatives(j, p);
     add_shortfall(j, p);

@@ -16,6 +16,8 @@ enum scope {
     SCOPE_SHOW = 1 << 4,
     SCOPE_HELP = 1 << 5,
     SCOPE_DOCTOR = 1 << 6,
+    SCOPE_BESIDE = 1 << 7, /* what stands beside one plan: other models, lengths of prompts */
+    SCOPE_SUGGEST = 1 << 8,
 };
 
 enum option_kind { OPTION_SWITCH, OPTION_VALUE, OPTION_MAYBE };
@@ -134,6 +136,9 @@ bool help_command(const struct command *cmd, struct str *out);
 void help_overview(struct str *out);
 
 bool cmd_plan(struct cli *c, struct err *err);
+bool cmd_together(struct cli *c, struct err *err); /* plan --with */
+bool cmd_compare(struct cli *c, struct err *err);
+bool cmd_suggest(struct cli *c, struct err *err);
 bool cmd_model_ls(struct cli *c, struct err *err);
 bool cmd_model_show(struct cli *c, struct err *err);
 bool cmd_model_scan(struct cli *c, struct err *err);

@@ -1,10 +1,11 @@
 /* cmd_plan: the command `plan`: makes the plan and writes it in the form that was asked for. */
 #include <string.h>
 
+#include "api/batching_json.h"
 #include "api/plan_json.h"
 #include "base/json.h"
 #include "base/own.h"
-#include "cli/plan_job.h"
+#include "cli/plan_lengths.h"
 #include "plan/explain.h"
 
 enum form { FORM_TEXT, FORM_JSON, FORM_ARGS, FORM_ENV, FORM_SH };
@@ -41,6 +42,8 @@ static bool write_json(struct cli *c, const struct plan_job *job, struct err *er
         .plan = job->plan, .command = &job->command, .request = &job->request};
     cli_json_start(c, &j, "plan");
     plan_json(&j, &doc);
+    if (job->batching)
+        batching_json(&j, job->batching);
     return cli_json_finish(c, &j, err);
 }
 
@@ -92,6 +95,8 @@ static void write_text(struct cli *c, const struct plan_job *job)
         plan_sentences(job, &c->out);
     else
         plan_text(job, &c->look, &c->out);
+    if (job->batching)
+        plan_lengths_text(job->batching, &c->look, &c->out);
     if (given(c, OPTION_EXPLAIN)) {
         str_add(&c->out, "\n");
         explain_write(job->plan, &c->out);
@@ -128,13 +133,16 @@ static bool export_env(struct cli *c, const struct plan_job *job, struct err *er
 static bool answer(struct cli *c, struct plan_job *job, enum form form, struct err *err)
 {
     bool command = form != FORM_TEXT || given(c, OPTION_EXPORT);
-    return plan_job_make(c, job, err) && (!command || plan_job_command(c, job, err)) &&
+    return plan_job_make(c, job, err) && plan_lengths_make(c, job->plan, &job->batching, err) &&
+           (!command || plan_job_command(c, job, err)) &&
            write_form(c, job, form, err) && export_env(c, job, err);
 }
 
 bool cmd_plan(struct cli *c, struct err *err)
 {
     enum form form;
+    if (given(c, OPTION_WITH))
+        return cmd_together(c, err);
     struct plan_job *job = arena_new(&c->arena, struct plan_job);
     if (!job)
         return err_set(err, ERR_1201, "no memory for a plan");

@@ -24,7 +24,7 @@ static bool needs_driver(const char *gpus)
     return false;
 }
 
-static bool read_machine(struct cli *c, struct plan_job *job, struct err *err)
+bool plan_job_machine(struct cli *c, struct plan_job *job, struct err *err)
 {
     const char *gpus = c->words.value[OPTION_GPUS];
     struct machine *real = arena_new(&c->arena, struct machine);
@@ -160,7 +160,7 @@ static bool make_plan(struct cli *c, struct plan_job *job, struct err *err)
                       &job->plan_loan, &job->plan, err))
         return false;
     log_info("planned in %.2f ms, %llu placements looked at",
-             (double)(clock_mono_ns() - begin) / 1e6, (unsigned long long)job->plan->candidates);
+             (double)(clock_mono_ns() - begin) / 1e6, (unsigned long long)job->plan->optimality.candidates);
     return true;
 }
 
@@ -168,7 +168,7 @@ bool plan_job_make(struct cli *c, struct plan_job *job, struct err *err)
 {
     struct engine_request *r = &job->request;
     job->planner = cli_planner(err);
-    if (!job->planner || !plan_request_read(c, r, err) || !read_machine(c, job, err) ||
+    if (!job->planner || !plan_request_read(c, r, err) || !plan_job_machine(c, job, err) ||
         !open_model(c, job, err) || !request_load(r, job->model, &c->arena, err) ||
         !use_cards(job, err) || !split_layers(c, job, err) || !make_plan(c, job, err))
         return false;

@@ -6,6 +6,8 @@
 #include "cli/cli.h"
 #include "engine/command.h"
 
+struct batching_advice;
+
 struct plan_job {
     struct engine_request request;
     struct machine machine;
@@ -15,6 +17,7 @@ struct plan_job {
     const struct plan *plan;
     const struct plan
         *spill; /* the asked plan does not fit, this one does with layers in host memory; or NULL */
+    const struct batching_advice *batching; /* with --lengths, or NULL */
     struct engine_probe probe;
     struct engine_command command; /* after plan_job_command */
     struct err no_cards;           /* why there is no card, when none was named */
@@ -25,6 +28,9 @@ struct plan_job {
  * loan. */
 bool plan_job_make(struct cli *c, struct plan_job *job, struct err *err);
 void plan_job_finish(struct plan_job *job);
+
+/* Only the first step: the cards of --gpus, else the real ones; no_cards tells why there is none. */
+bool plan_job_machine(struct cli *c, struct plan_job *job, struct err *err);
 
 /* Options, settings and variables into the request; --split with layers waits for the model. */
 bool plan_request_read(struct cli *c, struct engine_request *r, struct err *err);

@@ -132,6 +132,29 @@ static void host_cells(struct table *t, const struct plan *p, uint32_t blanks)
     table_cell(t, note.data);
 }
 
+/* "about 23 tok/s (20-26), prompts about 900, medium confidence"; nothing where nothing is known. */
+static void speed_line(const struct plan *p, struct str *out)
+{
+    const struct speed *v = &p->speed;
+    if (v->confidence == SPEED_NONE || v->decode.tps <= 0)
+        return;
+    int digits = v->decode.tps < 10;
+    str_addf(out, "about %.*f tok/s (%.*f-%.*f)", digits, v->decode.tps, digits, v->decode.low, digits, v->decode.high);
+    if (v->decode_depth.tps > 0 && p->law.n_ctx_seq > 4096)
+        str_addf(out, ", %.*f at full context", digits, v->decode_depth.tps);
+    if (v->prefill.tps > 0)
+        str_addf(out, ", prompts %.0f", v->prefill.tps);
+    str_addf(out, ", %s confidence", speed_confidence_name(v->confidence));
+}
+
+static void add_speed(const struct plan *p, const char *indent, int width, struct str *out)
+{
+    own(own_str) struct str line = {0};
+    speed_line(p, &line);
+    if (line.len)
+        text_wrap(out, indent, (int)strlen(indent), line.data, width);
+}
+
 /* Cards are columns. */
 static void write_columns(const struct plan *p, const struct table_style *style, struct str *out)
 {
@@ -161,6 +184,7 @@ static void write_columns(const struct plan *p, const struct table_style *style,
     }
     host_cells(&t, p, p->n_devices > 1 ? p->n_devices : p->n_devices - 1);
     table_write(&t, style, out);
+    add_speed(p, "  speed             ", style->width, out);
 }
 
 /* Cards are rows; how we know stands below. */
@@ -194,6 +218,7 @@ static void write_rows(const struct plan *p, const struct table_style *style, st
         str_addf(&line, "%s: %s", part_names[part], know.data ? know.data : "");
         text_wrap(out, "  ", 4, line.data ? line.data : "", style->width);
     }
+    add_speed(p, "  speed: ", style->width, out);
 }
 
 /* No cards: the parts of host memory. */

@@ -48,6 +48,10 @@ void plan_sentences(const struct plan_job *job, struct str *out)
         card_sentence(p, &p->devices[i], out);
     str_addf(out, "Host memory: %s GiB needed, %s free.\n", gib(plan_host_need(p), a),
              gib(p->host.free, b));
+    if (p->speed.decode.tps > 0)
+        str_addf(out, "Speed: about %.1f tokens per second, between %.1f and %.1f, %s confidence.\n",
+                 p->speed.decode.tps, p->speed.decode.low, p->speed.decode.high,
+                 speed_confidence_name(p->speed.confidence));
     for (uint32_t i = 0; i < p->n_reasons; i++)
         str_addf(out, "Reason: %s.\n", p->reasons[i]);
     for (uint32_t i = 0; i < p->n_alternatives; i++) {
@@ -87,6 +91,9 @@ void plan_records(const struct plan_job *job, struct str *out)
     str_addf(out, "plan\t%s\t%u\t%u\t%s\t%s\n", plan_verdict_name(p->verdict), p->law.n_ctx,
              p->settings.n_seq_max, gguf_type_info(p->settings.type_k)->name,
              gguf_type_info(p->settings.type_v)->name);
+    if (p->speed.decode.tps > 0)
+        str_addf(out, "speed\t%.2f\t%.2f\t%.2f\t%.2f\t%.1f\n", p->speed.decode.tps, p->speed.decode.low,
+                 p->speed.decode.high, p->speed.decode_depth.tps, p->speed.prefill.tps);
     for (uint32_t i = 0; i < p->n_devices; i++)
         card_record(p, i, out);
     str_addf(out, "host\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\n", (unsigned long long)h->weights,

@@ -23,6 +23,10 @@ static bool read_variables(struct plan_wish *w, struct err *err)
         return false;
     if (set)
         w->kv_cache_factor = v;
+    if (!variable_read(VARIABLE_ID_TP_OVERHEAD, &set, &v, err))
+        return false;
+    if (set)
+        w->tp_overhead = v;
     if (!variable_read(VARIABLE_ID_MIN_CONTEXT, &set, &v, err))
         return false;
     if (set)
@@ -70,6 +74,35 @@ static bool set_strategy(struct cli *c, struct plan_wish *w, struct err *err)
     return err_fix(err, NULL, "auto, one, even, proportional, or layers per card like 46,34");
 }
 
+static bool set_goal(struct cli *c, struct plan_wish *w, struct err *err)
+{
+    static const struct { const char *word; enum plan_goal goal; } goals[] = {
+        {"balanced", GOAL_BALANCED}, {"context", GOAL_CONTEXT}, {"speed", GOAL_SPEED}, {"throughput", GOAL_THROUGHPUT}};
+    static const char *const words[] = {"balanced", "context", "speed", "throughput"};
+    const char *asked = c->words.value[OPTION_GOAL];
+    for (int i = 0; asked && i < 4; i++) {
+        if (!str_eq_fold(asked, goals[i].word))
+            continue;
+        w->goal = goals[i].goal;
+        if (w->goal == GOAL_CONTEXT && (w->given & GIVEN_CTX)) {
+            err_set(err, ERR_2113, "--goal context looks for the largest context, but --ctx gives one");
+            return err_fix(err, NULL, "leave one of them out");
+        }
+        if (w->goal == GOAL_THROUGHPUT && (w->given & GIVEN_PARALLEL) && w->s.n_seq_max == 1) {
+            err_set(err, ERR_2113, "--goal throughput is about several streams, but -np 1 allows one");
+            return err_fix(err, NULL, "leave -np out, or take --goal speed");
+        }
+        return true;
+    }
+    if (!asked)
+        return true;
+    const char *near = str_nearest(asked, words, 4);
+    err_set(err, ERR_9002, "--goal cannot be \"%s\"", asked);
+    if (near)
+        err_fix(err, NULL, "did you mean %s?", near);
+    return err_fix(err, NULL, "balanced, context, speed or throughput");
+}
+
 static bool set_options(struct cli *c, struct plan_wish *w, struct err *err)
 {
     int64_t n;
@@ -92,7 +125,7 @@ static bool set_options(struct cli *c, struct plan_wish *w, struct err *err)
         }
         w->max_gpus = (uint32_t)n;
     }
-    if (!set_strategy(c, w, err))
+    if (!set_strategy(c, w, err) || !set_goal(c, w, err))
         return false;
     if (w->spread && (w->strategy == PLACE_ONE || w->max_gpus)) {
         err_set(err, ERR_2113, "--spread uses every card, %s fewer",

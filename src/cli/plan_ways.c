@@ -17,6 +17,14 @@ static void add_context(struct table *t, uint32_t context)
     table_cell(t, context ? str_grouped(context, number) : "-");
 }
 
+static void add_tps(struct table *t, double tps)
+{
+    if (tps > 0)
+        table_cellf(t, "~%.*f", tps < 10, tps);
+    else
+        table_cell(t, "-");
+}
+
 void plan_others(const struct plan_job *job, const struct look *look, struct str *out)
 {
     const struct plan *p = job->plan;
@@ -28,12 +36,14 @@ void plan_others(const struct plan_job *job, const struct look *look, struct str
     table_column(&t, "", TABLE_LEFT);
     table_column(&t, "Other plans              ", TABLE_LEFT);
     table_column(&t, "context", TABLE_RIGHT);
+    table_column(&t, "tok/s", TABLE_RIGHT);
     table_column(&t, "price", TABLE_LEFT);
     for (uint32_t i = 0; i < p->n_alternatives && i < most; i++) {
         const struct plan_alternative *a = &p->alternatives[i];
         table_cellf(&t, "%c", a->key);
         table_cell(&t, a->change);
         add_context(&t, a->context);
+        add_tps(&t, a->decode_tps);
         table_cell(&t, a->price);
     }
     str_add(out, "\n");
@@ -77,7 +87,10 @@ static void write_changes(const struct plan *p, const struct table_style *style,
             continue;
         table_cellf(&t, "%c", a->key);
         table_cell(&t, a->change);
-        table_cellf(&t, "%.2f", (double)a->freed_bytes / GIB);
+        if (a->other_cards)
+            table_cell(&t, "-");
+        else
+            table_cellf(&t, "%.2f", (double)a->freed_bytes / GIB);
         enough(&t, a);
     }
     table_write(&t, style, out);
@@ -91,6 +104,7 @@ static void write_combinations(const struct plan *p, bool all, const struct tabl
     table_column(&t, all ? "What would work                " : "Combinations that fit          ",
                  TABLE_LEFT);
     table_column(&t, "context", TABLE_RIGHT);
+    table_column(&t, "tok/s", TABLE_RIGHT);
     table_column(&t, "you give up", TABLE_LEFT);
     for (uint32_t i = 0; i < p->n_alternatives; i++) {
         const struct plan_alternative *a = &p->alternatives[i];
@@ -99,6 +113,7 @@ static void write_combinations(const struct plan *p, bool all, const struct tabl
         table_cellf(&t, "%c", a->key);
         table_cell(&t, a->change);
         add_context(&t, a->context);
+        add_tps(&t, a->decode_tps);
         table_cell(&t, a->price);
     }
     if (!t.n_cells)
@@ -151,11 +166,11 @@ static const struct plan_alternative *best_way(const struct plan *p)
     const struct plan_alternative *best = NULL;
     for (uint32_t i = 0; i < p->n_alternatives; i++) {
         const struct plan_alternative *a = &p->alternatives[i];
-        if (a->verdict == VERDICT_FITS && (!best || (a->combination && !best->combination)))
+        if (a->flags[0] && a->verdict == VERDICT_FITS && (!best || (a->combination && !best->combination)))
             best = a;
     }
     for (uint32_t i = 0; i < p->n_alternatives && !best; i++)
-        if (p->alternatives[i].verdict != VERDICT_NO_FIT)
+        if (p->alternatives[i].flags[0] && p->alternatives[i].verdict != VERDICT_NO_FIT)
             best = &p->alternatives[i];
     return best;
 }

@@ -125,6 +125,27 @@ static void write_cards(struct writer *w)
     str_finish(&remote);
 }
 
+/* In the order of the engine's list, where the first match wins. */
+static void write_overrides(struct writer *w)
+{
+    const struct law_settings *s = &w->p->settings;
+    for (uint32_t i = 0; i <= s->n_overrides; i++) {
+        uint32_t left = s->n_overrides - i;
+        if (left == s->overrides_after_cpu_moe && s->n_cpu_moe == UINT32_MAX)
+            flag_word(w, FLAG_CPU_MOE);
+        else if (left == s->overrides_after_cpu_moe && s->n_cpu_moe)
+            flag_number(w, FLAG_N_CPU_MOE, s->n_cpu_moe);
+        if (left == s->overrides_after_cpu_ffn && s->n_cpu_ffn)
+            flag_number(w, FLAG_N_CPU_FFN, s->n_cpu_ffn);
+        if (left == 0)
+            break;
+        const struct law_override *o = &s->overrides[i];
+        flag_text(w, FLAG_OVERRIDE,
+                  o->target == LAW_HOST ? arena_printf(w->arena, "%s=CPU", o->pattern)
+                                        : arena_printf(w->arena, "%s=CUDA%d", o->pattern, o->target));
+    }
+}
+
 static void write_layers(struct writer *w, bool bench)
 {
     static const char *const modes[] = {"none", "layer", "row", "tensor"};
@@ -143,18 +164,7 @@ static void write_layers(struct writer *w, bool bench)
             *c = *c == ',' ? '/' : *c;
         flag_text(w, FLAG_TENSOR_SPLIT, bench ? bench_list : list);
     }
-    if (s->n_cpu_moe == UINT32_MAX)
-        flag_word(w, FLAG_CPU_MOE);
-    else if (s->n_cpu_moe)
-        flag_number(w, FLAG_N_CPU_MOE, s->n_cpu_moe);
-    if (s->n_cpu_ffn)
-        flag_number(w, FLAG_N_CPU_FFN, s->n_cpu_ffn);
-    for (uint32_t i = 0; i < s->n_overrides; i++) {
-        int to = s->overrides[i].target;
-        flag_text(w, FLAG_OVERRIDE,
-                  to == LAW_HOST ? arena_printf(w->arena, "%s=CPU", s->overrides[i].pattern)
-                                 : arena_printf(w->arena, "%s=CUDA%d", s->overrides[i].pattern, to));
-    }
+    write_overrides(w);
 }
 
 static void write_cache(struct writer *w, bool bench)

@@ -40,7 +40,7 @@ static bool load_draft(struct engine_request *r, struct arena *arena, struct err
     s->type_k = r->draft_type_k;
     s->type_v = r->draft_type_v;
     s->n_overrides = 0;
-    s->n_cpu_moe = s->n_cpu_ffn = 0;
+    s->n_cpu_moe = s->n_cpu_ffn = s->overrides_after_cpu_moe = s->overrides_after_cpu_ffn = 0;
     s->embeddings = s->mtp = false;
     s->n_outputs_max = s->n_seq_max;
     s->n_outputs_per_seq = 1;

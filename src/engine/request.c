@@ -203,6 +203,8 @@ static bool set_overrides(struct engine_request *r, const struct flag *f, const 
         struct law_override *o = &s->overrides[s->n_overrides++];
         o->pattern = arena_strndup(arena, p, (size_t)(eq - p));
         o->target = host ? LAW_HOST : (int)device;
+        s->overrides_after_cpu_moe += s->n_cpu_moe > 0;
+        s->overrides_after_cpu_ffn += s->n_cpu_ffn > 0;
         if (!o->pattern)
             return err_set(err, ERR_1201, "no memory for a pattern");
         p += len;
@@ -260,11 +262,11 @@ static bool apply_number(struct engine_request *r, const struct flag *f, const c
         r->wish.given |= GIVEN_MAIN_GPU;
         return true;
     case FLAG_N_CPU_MOE:
-        s->n_cpu_moe = (uint32_t)n;
+        s->n_cpu_moe = (uint32_t)n > s->n_cpu_moe ? (uint32_t)n : s->n_cpu_moe; /* rules add up */
         r->wish.given |= GIVEN_CPU_MOE;
         return true;
     case FLAG_N_CPU_FFN:
-        s->n_cpu_ffn = (uint32_t)n;
+        s->n_cpu_ffn = (uint32_t)n > s->n_cpu_ffn ? (uint32_t)n : s->n_cpu_ffn;
         r->wish.given |= GIVEN_CPU_MOE;
         return true;
     case FLAG_CACHE_RAM:
@@ -379,6 +381,9 @@ static void settle_server(struct engine_request *r)
     uint32_t drafted = r->draft_max >= 0 ? (uint32_t)r->draft_max : 3;
     if (!r->draft_ref && !s->mtp)
         drafted = 0;
+    s->n_rs_seq = s->mtp ? drafted : 0; /* recurrent state rolls back over what was drafted in vain */
+    r->wish.draft_s.type_k = r->draft_type_k;
+    r->wish.draft_s.type_v = r->draft_type_v;
     uint64_t per_seq = 1 + (uint64_t)drafted, total = per_seq * s->n_seq_max;
     s->n_outputs_per_seq = (uint32_t)(per_seq < s->n_batch ? per_seq : s->n_batch);
     s->n_outputs_max = (uint32_t)(total < s->n_batch ? total : s->n_batch);

@@ -133,7 +133,7 @@ void assign_weigh(const struct model *m, const struct machine *mc, const struct 
             if (assign_copies_rope_factor(m, a, t, b))
                 add_weight(&w, t, b, false);
     }
-    const struct model_tensor *t = model_global(m, ROLE_TOKEN_EMBD, PART_WEIGHT);
+    const struct model_tensor *t = assign_copied_tensor(m);
     if (t && a->output_copy_buffer != ASSIGN_NOT_LOADED)
         add_weight(&w, t, a->output_copy_buffer, place_repacks_copy(m, mc, s, a));
 }

@@ -30,6 +30,8 @@ bool assign_make(const struct model *m, const struct machine *mc, const struct l
 /* Adds weights to out->device[].bytes.weights, host.weights, host_repack. */
 void assign_weigh(const struct model *m, const struct machine *mc, const struct law_settings *s,
                   const struct assignment *a, struct law_result *out);
+/* What output_copy_buffer holds a copy of: token_embd, or output where there is none. */
+const struct model_tensor *assign_copied_tensor(const struct model *m);
 /* True if the engine stores this host tensor repacked (x86 with AVX2; ggml-cpu repack.cpp,
  * behaviour). */
 bool assign_is_repacked(const struct model *m, const struct machine *mc,

@@ -310,19 +310,53 @@ static struct g_tensor *attend_cached(struct builder *b, int layer, struct b_att
     return b_rotate(b, x, in->v_rot);
 }
 
+void b_store_index(struct builder *b, int layer, struct g_tensor *keys, struct g_tensor *at)
+{
+    const struct cache_layer *c = &b->c->layer[layer];
+
+    if (!b->index_cache[layer])
+        b->index_cache[layer] = cache_leaf(b, layer, b->s->type_k, c->index_row, "cache_k");
+    store_rows(b, b->index_cache[layer], keys, at);
+}
+
+struct g_tensor *b_index_view(struct builder *b, int layer)
+{
+    struct g_tensor *k = b->index_cache[layer];
+
+    return g_view_4d(b->g, k, k->ne[0], 1, k->ne[1], k->ne[2], k->nb[1], k->nb[1], k->nb[2], 0);
+}
+
+/* The mask with only the chosen cells left open: all shut, then theirs opened one by one. */
+static struct g_tensor *sparse_mask(struct builder *b, struct g_tensor *mask,
+                                    struct g_tensor *top_k)
+{
+    struct graph *g = b->g;
+    struct g_tensor *x = g_fill(g, mask), *at, *zeros;
+
+    x = g_view_4d(g, x, 1, x->ne[0], x->ne[1], x->ne[3], x->nb[0], x->nb[1], x->nb[2], 0);
+    at = g_view_4d(g, top_k, top_k->ne[0], top_k->ne[1], top_k->ne[3], 1, top_k->nb[1],
+                   top_k->nb[2], (uint64_t)top_k->ne[3] * top_k->nb[3], 0);
+    zeros = g_new(g, GGUF_TYPE_F32, 1, at->ne[0], at->ne[1], at->ne[2], "zeros");
+    x = g_set_rows(g, x, g_fill(g, zeros), at);
+    x = g_view_4d(g, x, x->ne[1], x->ne[2], 1, x->ne[3], x->nb[2], x->nb[3], x->nb[3], 0);
+    return g_add(g, x, mask);
+}
+
 static struct g_tensor *attend_latent(struct builder *b, int layer, struct b_attn_args args)
 {
     struct attn_input *in = in_window(b, layer) ? &b->window : &b->full;
-    struct g_tensor *k, *v;
+    struct g_tensor *k, *v, *mask = in->mask;
 
     g_expand(b->g, args.q);
     g_expand(b->g, args.v);
     g_expand(b->g, args.k);
     store_rows(b, b_k_cache(b, layer), args.k, in->k_idxs);
+    if (args.top_k)
+        mask = sparse_mask(b, mask, args.top_k);
     k = k_view(b, layer);
     v = g_view_4d(b->g, k, args.v->ne[0], k->ne[1], k->ne[2], k->ne[3], k->nb[1], k->nb[2],
                   k->nb[3], 0);
-    return b_attn_mha(b, args.q, k, v, in->mask, &args);
+    return b_attn_mha(b, args.q, k, v, mask, &args);
 }
 
 static struct g_tensor *attend_plain(struct builder *b, int layer, struct b_attn_args args)

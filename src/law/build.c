@@ -11,7 +11,7 @@ static bool engine_pins_norms(const struct builder *b)
 
 bool build_graph(struct builder *b)
 {
-    graph_fn build = graph_for(b->m);
+    graph_fn build = graph_for(b->m, b->s);
 
     if (!build)
         return false;

@@ -30,17 +30,18 @@ struct builder {
     bool v_trans;    /* V lies transposed in the cache: flash attention was off from the start */
     bool two_caches; /* full and window cache beside each other */
     bool no_cache;   /* K and V of this ubatch only (encoders, diffusion) */
-    uint32_t window_every; /* no_cache: all layers but every n-th use the window's mask; 0: none */
-    bool window_full_first;         /* and counting starts with one that does not */
+    uint32_t window_every;  /* no_cache: all layers but every n-th use the window's mask; 0: none */
+    bool window_full_first; /* and counting starts with one that does not */
     bool alibi, softcap, clamp_qkv; /* set by the family before its first b_attn, b_make_qkv */
     int n_rot;                      /* set by build_graph, families may change it */
     struct g_tensor *inp_embd, *pos, *out_ids, *attn_scale;
-    struct attn_input full, window;                          /* made by b_attn_inputs* */
+    struct attn_input full, window, index; /* made by b_attn_inputs*, b_index_inputs */
     struct g_tensor *rs_copy, *rs_copy_main, *rs_copy_extra; /* of recurrent state */
     struct g_tensor **weight;     /* [n_tensors] leaf per model tensor, made on first use */
     struct g_tensor *output_copy; /* leaf of a tied model's second token_embd */
     struct g_tensor *factors[LAW_HOST + 1]; /* RoPE factors: the engine keeps one copy per buffer */
-    struct g_tensor *k_cache[MODEL_MAX_LAYERS], *v_cache[MODEL_MAX_LAYERS];
+    struct g_tensor *k_cache[MODEL_MAX_LAYERS], *v_cache[MODEL_MAX_LAYERS],
+        *index_cache[MODEL_MAX_LAYERS];
     struct g_tensor *r_state[MODEL_MAX_LAYERS], *s_state[MODEL_MAX_LAYERS];
 };
 
@@ -104,6 +105,7 @@ struct g_tensor *b_inp_out_ids(struct builder *b);
 void b_attn_inputs(
     struct builder *b); /* full cache, or full and window, as the cache plan has them */
 void b_attn_inputs_latent(struct builder *b); /* K only (MLA) */
+void b_index_inputs(struct builder *b);       /* of a sparse-attention indexer */
 struct g_tensor *b_rope_factors(struct builder *b,
                                 int layer); /* rope_freqs or long/short factors, NULL none */
 struct g_tensor *b_rope(struct builder *b, struct g_tensor *x, struct g_tensor *factors, int mode);
@@ -127,6 +129,7 @@ struct b_attn_args {
     struct g_tensor *sinks;
     struct g_tensor *v_mla; /* MLA: decompresses the result */
     bool latent;            /* MLA: k is the latent row, v says only how much of it is V */
+    struct g_tensor *top_k; /* MLA: attend to these cells only */
     bool no_wo;             /* leave the projection to the caller */
     enum tensor_role wo;    /* ROLE_NONE: attn_output */
     int layer;              /* for b_attn_mha; b_attn sets it */
@@ -138,6 +141,10 @@ struct g_tensor *b_attn_mha(struct builder *b, struct g_tensor *q, struct g_tens
                             const struct b_attn_args *args);
 struct g_tensor *b_k_cache(struct builder *b, int layer); /* leaf {k_row, cells, streams} */
 struct g_tensor *b_v_cache(struct builder *b, int layer);
+/* Keys of a sparse-attention indexer: store this ubatch's, then read them all as {row, 1, cells,
+ * streams}. */
+void b_store_index(struct builder *b, int layer, struct g_tensor *keys, struct g_tensor *at);
+struct g_tensor *b_index_view(struct builder *b, int layer);
 struct g_tensor *b_rotate(struct builder *b, struct g_tensor *x,
                           struct g_tensor *rot); /* Hadamard; rot NULL: x */
 
@@ -190,6 +197,7 @@ struct g_tensor *b_rs_gather(struct builder *b, struct g_tensor *state, int64_t 
 
 /* A family's graph: from tokens to logits; the result is expanded into b->g. */
 typedef void (*graph_fn)(struct builder *b);
-graph_fn graph_for(const struct model *m); /* NULL: unknown family */
+/* NULL: unknown family. */
+graph_fn graph_for(const struct model *m, const struct law_settings *s);
 
 #endif

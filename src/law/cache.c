@@ -73,8 +73,7 @@ static uint32_t window_cells(const struct model *m, const struct law_settings *s
     return pad_cells(see < c->cells ? see : c->cells);
 }
 
-/* Without flash attention V is stored transposed and every layer takes the widest V. */
-static uint32_t widest_v(const struct model *m)
+uint32_t cache_widest_v(const struct model *m)
 {
     uint32_t most = 0;
     for (uint32_t il = 0; il < m->n_layers; il++)
@@ -95,7 +94,7 @@ bool cache_make(const struct model *m, const struct law_settings *s, const struc
     struct cache_plan plan = {0}, *c = &plan;
     if (!round_sizes(m, s, c, err))
         return false;
-    uint32_t v_most = flash_on ? 0 : widest_v(m);
+    uint32_t v_most = flash_on ? 0 : cache_widest_v(m);
     for (uint32_t il = 0; il < m->n_layers; il++) {
         const struct model_layer *from = &m->layers[il];
         struct cache_layer *l = &c->layer[il];

@@ -33,6 +33,10 @@ bool cache_make(const struct model *m, const struct law_settings *s, const struc
 void cache_weigh(const struct model *m, const struct machine *mc, const struct law_settings *s,
                  const struct assignment *a, const struct cache_plan *c, struct law_result *out);
 
+/* Elements of V per cell in the layer where they are most: without flash attention V is stored
+ * transposed and every layer takes as many. */
+uint32_t cache_widest_v(const struct model *m);
+
 /* Families that keep snapshots of recurrent state (n_rs_seq); the engine drops the wish for all
  * others. */
 bool cache_can_roll_back(const struct model *m);

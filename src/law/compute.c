@@ -176,25 +176,39 @@ static bool flash_is_at_home(const struct compute_setup *u, const struct compute
     return true;
 }
 
+/* What the graphs made so far came to. */
+struct reservation {
+    uint64_t sizes[GALLOC_MAX_BUFFERS];
+    struct compute_load load;
+    uint32_t n_splits, n_nodes; /* of the last one */
+};
+
+static void add_run(const struct compute_setup *u, const struct compute_run *run, bool counts,
+                    struct reservation *r)
+{
+    for (uint32_t b = 0; counts && b <= u->env.n_devices; b++)
+        if (run->sizes[b] > r->sizes[b])
+            r->sizes[b] = run->sizes[b];
+    r->n_splits = run->plan.n_splits;
+    r->n_nodes = run->graph.n_nodes;
+    r->load.n_nodes = max_u32(r->load.n_nodes, run->graph.n_nodes);
+    r->load.n_keys = max_u32(r->load.n_keys, run->plan.n_keys);
+    r->load.n_splits = max_u32(r->load.n_splits, run->plan.n_splits);
+}
+
 /* sizes grow to what this shape needs; unless flash attention was tried and is not at home
  * (flash_ok). */
 static bool reserve_one(const struct compute_setup *u, const struct compute_shape *shape,
-                        bool *flash_ok, struct arena *scratch, uint64_t *sizes,
-                        struct law_result *first, struct err *err)
+                        bool *flash_ok, struct arena *scratch, struct reservation *r,
+                        struct err *err)
 {
     struct compute_run run;
     struct arena_mark mark = arena_mark(scratch);
     bool ok = compute_run_make(u, shape, true, NULL, scratch, &run, err);
     if (ok && flash_ok)
         *flash_ok = flash_is_at_home(u, &run);
-    bool counts = ok && (!flash_ok || *flash_ok);
-    for (uint32_t b = 0; counts && b <= u->env.n_devices; b++)
-        if (run.sizes[b] > sizes[b])
-            sizes[b] = run.sizes[b];
-    if (ok && first) {
-        first->n_splits = run.plan.n_splits;
-        first->n_nodes = run.graph.n_nodes;
-    }
+    if (ok)
+        add_run(u, &run, !flash_ok || *flash_ok, r);
     arena_rewind(scratch, mark);
     return ok;
 }
@@ -202,39 +216,47 @@ static bool reserve_one(const struct compute_setup *u, const struct compute_shap
 /* The engine probes "auto" with the graph it reserves for generation later, so one run serves both.
  */
 static bool reserve_generation(const struct compute_setup *u, bool *flash_on, struct arena *scratch,
-                               uint64_t *sizes, struct err *err)
+                               struct reservation *r, struct err *err)
 {
     uint32_t n = u->s->n_seq_max;
     struct compute_shape next = {n, n, n, u->s->flash != FLASH_OFF};
     *flash_on = next.flash_on;
     if (u->s->flash == FLASH_AUTO) {
-        if (!reserve_one(u, &next, flash_on, scratch, sizes, NULL, err))
+        if (!reserve_one(u, &next, flash_on, scratch, r, err))
             return false;
         if (*flash_on)
             return true;
         next.flash_on = false;
     }
-    return reserve_one(u, &next, NULL, scratch, sizes, NULL, err);
+    return reserve_one(u, &next, NULL, scratch, r, err);
 }
 
 static bool reserve_prompt(const struct compute_setup *u, bool flash_on, struct arena *scratch,
-                           uint64_t *sizes, struct law_result *out, struct err *err)
+                           struct reservation *r, struct err *err)
 {
     const struct law_settings *s = u->s;
     uint32_t n_seqs = s->n_seq_max, n_tokens = min_u32(u->c->n_ctx, u->c->n_ubatch);
     uint32_t outputs = min_u32(n_tokens, s->n_outputs_max ? s->n_outputs_max : u->c->n_batch);
     struct compute_shape prompt = {n_tokens, n_seqs, outputs, flash_on};
-    if (!reserve_one(u, &prompt, NULL, scratch, sizes, out, err))
+    if (!reserve_one(u, &prompt, NULL, scratch, r, err))
         return false;
     /* these two need most with one sequence, so the engine's second prompt graph has just that */
     bool one =
         !strcmp(u->m->architecture, "kimi-linear") || !strcmp(u->m->architecture, "minimax-01");
+    uint32_t n_splits = r->n_splits, n_nodes = r->n_nodes;
     prompt.n_seqs = 1;
-    return !one || n_seqs == 1 || reserve_one(u, &prompt, NULL, scratch, sizes, NULL, err);
+    bool ok = !one || n_seqs == 1 || reserve_one(u, &prompt, NULL, scratch, r, err);
+    r->n_splits = n_splits;
+    r->n_nodes = n_nodes;
+    return ok;
 }
 
-static void report(const struct compute_setup *u, const uint64_t *sizes, struct law_result *out)
+static void report(const struct compute_setup *u, const struct reservation *r,
+                   struct law_result *out)
 {
+    const uint64_t *sizes = r->sizes;
+    out->n_splits = r->n_splits;
+    out->n_nodes = r->n_nodes;
     for (uint32_t i = 0; i < u->env.n_devices; i++)
         out->device[u->a->device_of[i]].bytes.compute = sizes[i];
     if (u->s->split == SPLIT_TENSOR) /* every device holds all activations */
@@ -255,10 +277,10 @@ static bool refuse_outputs(uint32_t outputs, uint32_t sequences, struct err *err
 
 bool compute_reserve(const struct model *m, const struct machine *mc, const struct law_settings *s,
                      const struct assignment *a, const struct cache_plan *c, struct arena *scratch,
-                     struct law_result *out, struct err *err)
+                     struct law_result *out, struct compute_load *load, struct err *err)
 {
     struct compute_setup u;
-    uint64_t sizes[GALLOC_MAX_BUFFERS] = {0};
+    struct reservation r = {0};
     bool flash_on;
     if (s->n_outputs_max && s->n_outputs_max < s->n_seq_max)
         return refuse_outputs(s->n_outputs_max, s->n_seq_max, err);
@@ -269,16 +291,20 @@ bool compute_reserve(const struct model *m, const struct machine *mc, const stru
                 SCHED_MAX_BACKENDS - 1, a->n_devices);
         return err_fix(err, NULL, "name at most %d devices", SCHED_MAX_BACKENDS - 1);
     }
-    if (!graph_for(m)) {
+    if (!graph_for(m, s)) {
         estimate_compute(m, mc, s, a, c, out);
+        *load = r.load;
         return true;
     }
     compute_setup_init(&u, m, mc, s, a, c);
-    if (!reserve_generation(&u, &flash_on, scratch, sizes, err) ||
-        !reserve_prompt(&u, flash_on, scratch, sizes, out, err))
+    if (!reserve_generation(&u, &flash_on, scratch, &r, err) ||
+        !reserve_prompt(&u, flash_on, scratch, &r, err))
         return false;
     out->flash_on = flash_on;
-    report(&u, sizes, out);
+    report(&u, &r, out);
+    r.load.most_nodes = u.max_nodes;
+    r.load.most_keys = table_places(u.max_nodes);
+    *load = r.load;
     estimate_range(mc, a, out);
     return true;
 }

@@ -42,12 +42,18 @@ bool compute_run_make(const struct compute_setup *setup, const struct compute_sh
                       bool with_sizes, const struct galloc_trace *trace, struct arena *scratch,
                       struct compute_run *out, struct err *err);
 
+/* What the largest of the graphs of a reservation put into the engine's tables. */
+struct compute_load {
+    uint32_t n_nodes, n_keys, n_splits;
+    uint32_t most_nodes, most_keys; /* where it aborts */
+};
+
 /* The engine's reservation: flash "auto" decided by a probe, then the prompt's and the generation's
  * graphs, the larger of both per buffer. Sets flash_on, n_splits, n_nodes, compute_exact and the
  * compute bytes of out (adding nothing else); families without a graph get an estimate with a
- * range. Source: llama.cpp src/llama-context.cpp sched_reserve, behaviour. */
+ * range and load 0. Source: llama.cpp src/llama-context.cpp sched_reserve, behaviour. */
 bool compute_reserve(const struct model *m, const struct machine *mc, const struct law_settings *s,
                      const struct assignment *a, const struct cache_plan *c, struct arena *scratch,
-                     struct law_result *out, struct err *err);
+                     struct law_result *out, struct compute_load *load, struct err *err);
 
 #endif

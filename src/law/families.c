@@ -1,4 +1,5 @@
 /* families: which builder makes the graph of which architecture. */
+#include "law/nextn.h"
 #include "law/odd.h"
 #include "law/recipe.h"
 #include "law/special.h"
@@ -21,6 +22,8 @@ static const struct {
     {"deepseek2",      graph_deepseek2     },
     {"deepseek2-ocr",  graph_deepseek2     },
     {"mistral4",       graph_deepseek2     },
+    {"deepseek32",     graph_deepseek32    },
+    {"glm-dsa",        graph_deepseek32    },
     {"minicpm3",       graph_minicpm3      },
     {"plm",            graph_plm           },
     {"mamba",          graph_mamba         },
@@ -45,8 +48,10 @@ static const struct {
     {"arwkv7",         graph_rwkv          },
 };
 
-graph_fn graph_for(const struct model *m)
+graph_fn graph_for(const struct model *m, const struct law_settings *s)
 {
+    if (s->context == CONTEXT_NEXTN)
+        return nextn_graph_for(m);
     for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
         if (strcmp(families[i].architecture, m->architecture) == 0)
             return families[i].build;

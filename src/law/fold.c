@@ -1,4 +1,5 @@
-/* fold: the same model with most of its equal layers left out, for searches that need compute buffers quickly. */
+/* fold: the same model with most of its equal layers left out, for searches that need compute
+ * buffers quickly. */
 #include "law/fold.h"
 
 #include <string.h>
@@ -9,9 +10,10 @@ struct folder {
     const struct model *m;
     const struct assignment *a;
     const struct cache_plan *c;
-    uint32_t n;      /* layers kept so far */
-    uint32_t *kept;  /* [n_layers] */
-    uint64_t *sign;  /* [n_layers] */
+    uint32_t more;  /* periods kept beyond those that settle */
+    uint32_t n;     /* layers kept so far */
+    uint32_t *kept; /* [n_layers] */
+    uint64_t *sign; /* [n_layers] */
 };
 
 static uint64_t mix(uint64_t hash, uint64_t value)
@@ -19,23 +21,27 @@ static uint64_t mix(uint64_t hash, uint64_t value)
     return (hash ^ value) * 0x9e3779b97f4a7c15u ^ hash >> 29;
 }
 
-/* What the nodes of a layer depend on: kinds and widths, and which tensors it has, of what shape, where. Of equal
- * value for layers that make the same nodes; a chance of 2^-64 to be equal for others is one a search can take. */
+/* What the nodes of a layer depend on: kinds and widths, and which tensors it has, of what shape,
+ * where. Of equal value for layers that make the same nodes; a chance of 2^-64 to be equal for
+ * others is one a search can take. */
 static uint64_t signature(const struct folder *f, uint32_t il)
 {
     const struct model_layer *l = &f->m->layers[il];
     const struct cache_layer *c = &f->c->layer[il];
     const int32_t *tensor = &l->tensor[0][0];
     uint64_t h = mix(l->kv, (uint64_t)l->ffn << 8 | l->nextn);
-    h = mix(mix(h, (uint64_t)l->n_head << 32 | l->n_head_kv), (uint64_t)l->head_dim_k << 32 | l->head_dim_v);
-    h = mix(mix(mix(h, l->n_ff), (uint64_t)c->cells << 1 | c->window), (uint64_t)c->k_row << 32 | c->v_row);
+    h = mix(mix(h, (uint64_t)l->n_head << 32 | l->n_head_kv),
+            (uint64_t)l->head_dim_k << 32 | l->head_dim_v);
+    h = mix(mix(mix(h, l->n_ff), (uint64_t)c->cells << 1 | c->window),
+            (uint64_t)c->k_row << 32 | c->v_row);
     h = mix(mix(mix(h, (uint64_t)(uint32_t)c->buffer), c->r_elements), c->s_elements);
     for (uint32_t k = 0; k < ROLE_COUNT * PART_COUNT; k++) {
         if (tensor[k] < 0)
             continue;
         const struct model_tensor *t = &f->m->tensors[tensor[k]];
         int buffer = f->a->tensor_buffer[tensor[k]];
-        h = mix(mix(h, (uint64_t)k << 32 | (uint64_t)(uint8_t)buffer << 8 | (buffer == LAW_HOST ? t->type : 0)),
+        h = mix(mix(h, (uint64_t)k << 32 | (uint64_t)(uint8_t)buffer << 8 |
+                           (buffer == LAW_HOST ? t->type : 0)),
                 t->ne[0]);
         h = mix(mix(h, t->ne[1]), t->ne[2]);
     }
@@ -57,7 +63,8 @@ static void keep(struct folder *f, uint32_t from, uint32_t to)
         f->kept[f->n++] = i;
 }
 
-/* Folds layers [at, end) of one buffer: the longest periodic run at its head loses its middle periods. */
+/* Folds layers [at, end) of one buffer: the longest periodic run at its head loses its middle
+ * periods. */
 static void fold_segment(struct folder *f, uint32_t at, uint32_t end)
 {
     while (at < end) {
@@ -69,13 +76,14 @@ static void fold_segment(struct folder *f, uint32_t at, uint32_t end)
                 best_period = period;
             }
         }
-        uint32_t least = best_period * KEPT_PERIODS > KEPT_LEAST ? best_period * KEPT_PERIODS : KEPT_LEAST;
-        if (best < 2 * least + best_period) {
+        uint32_t least =
+            best_period * KEPT_PERIODS > KEPT_LEAST ? best_period * KEPT_PERIODS : KEPT_LEAST;
+        if (best < 2 * least + (f->more + 1) * best_period) {
             keep(f, at, at + 1);
             at++;
             continue;
         }
-        uint32_t dropped = (best - 2 * least) / best_period * best_period;
+        uint32_t dropped = ((best - 2 * least) / best_period - f->more) * best_period;
         keep(f, at, at + least);
         keep(f, at + least + dropped, at + best);
         at += best;
@@ -93,9 +101,14 @@ static bool can_fold(const struct model *m)
 }
 
 bool fold_make(const struct model *m, const struct assignment *a, const struct cache_plan *c,
-               struct arena *arena, struct folded *out)
+               uint32_t more, struct arena *arena, struct folded *out)
 {
-    struct folder f = {m, a, c, 0, arena_array(arena, uint32_t, m->n_layers),
+    struct folder f = {m,
+                       a,
+                       c,
+                       more,
+                       0,
+                       arena_array(arena, uint32_t, m->n_layers),
                        arena_array(arena, uint64_t, m->n_layers)};
     struct model_layer *layers = arena_array(arena, struct model_layer, m->n_layers);
     if (!f.kept || !f.sign || !layers || !can_fold(m))
@@ -120,6 +133,6 @@ bool fold_make(const struct model *m, const struct assignment *a, const struct c
     }
     out->assignment.layer_buffer[f.n] = a->layer_buffer[m->n_layers];
     out->model.layers = layers;
-    out->model.n_layers = out->model.hp.n_layer = f.n;
+    out->model.n_layers = f.n; /* hp.n_layer stays: some families choose a variant by it */
     return true;
 }

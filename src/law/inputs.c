@@ -39,25 +39,12 @@ struct g_tensor *b_inp_out_ids(struct builder *b)
     return b->out_ids;
 }
 
-static struct g_tensor *mask_input(struct builder *b, uint32_t cells)
+static struct g_tensor *mask_input(struct builder *b, uint32_t cells, bool half)
 {
     int64_t streams = b->s->kv_unified ? 1 : b->n_seqs;
-    uint32_t type = b->flash_on ? GGUF_TYPE_F16 : GGUF_TYPE_F32;
+    uint32_t type = half ? GGUF_TYPE_F16 : GGUF_TYPE_F32;
 
     return g_input(b->g, type, cells, b->n_tokens / streams, 1, streams, "attn_inp_kq_mask");
-}
-
-/* Elements of V per cell in the layer where they are most: transposed V is stored in rows of one
- * element. */
-static int64_t widest_v(const struct model *m)
-{
-    int64_t most = 0;
-
-    for (uint32_t il = 0; il < m->n_layers; il++) {
-        if (m->layers[il].n_embd_v > most)
-            most = m->layers[il].n_embd_v;
-    }
-    return most;
 }
 
 /* Head size that all layers of a cache share, 0 if they differ or there are none. */
@@ -109,11 +96,11 @@ static void rotation_inputs(struct builder *b, bool window, struct attn_input *i
 
 static void cache_inputs(struct builder *b, uint32_t cells, bool window, struct attn_input *in)
 {
-    int64_t v_rows = b->v_trans ? b->n_tokens * widest_v(b->m) : b->n_tokens;
+    int64_t v_rows = b->v_trans ? b->n_tokens * (int64_t)cache_widest_v(b->m) : b->n_tokens;
 
     in->k_idxs = g_input(b->g, GGUF_TYPE_I64, b->n_tokens, 1, 1, 1, "attn_inp_k_idxs");
     in->v_idxs = g_input(b->g, GGUF_TYPE_I64, v_rows, 1, 1, 1, "attn_inp_v_idxs");
-    in->mask = mask_input(b, cells);
+    in->mask = mask_input(b, cells, b->flash_on);
     rotation_inputs(b, window, in);
 }
 
@@ -139,7 +126,19 @@ void b_attn_inputs(struct builder *b)
 void b_attn_inputs_latent(struct builder *b)
 {
     b->full.k_idxs = g_input(b->g, GGUF_TYPE_I64, b->n_tokens, 1, 1, 1, "attn_inp_k_idxs");
-    b->full.mask = mask_input(b, b->c->cells);
+    b->full.mask = mask_input(b, b->c->cells, b->flash_on);
+}
+
+/* Keys are always turned here, and the fused op reads a half-precision mask. */
+void b_index_inputs(struct builder *b)
+{
+    int64_t head = b->m->hp.index_head_dim, n = 64;
+
+    while (head > 0 && head % (2 * n) == 0)
+        n *= 2;
+    b->index.k_idxs = g_input(b->g, GGUF_TYPE_I64, b->n_tokens, 1, 1, 1, "attn_inp_k_idxs");
+    b->index.mask = mask_input(b, b->c->cells, true);
+    b->index.k_rot = g_input(b->g, GGUF_TYPE_F32, n, n, 1, 1, "attn_inp_k_rot");
 }
 
 /* Rows of live state; the rest of rs_rows are snapshots to roll back to. */

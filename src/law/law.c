@@ -7,6 +7,7 @@
 #include "law/cache.h"
 #include "law/compute.h"
 #include "law/fold.h"
+#include "law/nextn.h"
 #include "law/refuse.h"
 #include "law/split.h"
 
@@ -33,6 +34,22 @@ struct law_settings law_default_settings(void)
                                  .flash = FLASH_AUTO,
                                  .n_gpu_layers = -1,
                                  .split = SPLIT_LAYER};
+}
+
+struct law_settings law_nextn_settings(const struct law_settings *main, uint32_t n_ctx,
+                                       uint32_t type_k, uint32_t type_v)
+{
+    struct law_settings s = *main;
+    s.context = CONTEXT_NEXTN;
+    s.mtp = true;
+    s.embeddings = false;
+    s.n_ctx = n_ctx;
+    s.type_k = type_k;
+    s.type_v = type_v;
+    s.n_outputs_max = s.n_seq_max;
+    s.n_outputs_per_seq = 1;
+    s.n_rs_seq = 0;
+    return s;
 }
 
 /* What the engine makes of the wishes before it builds anything. */
@@ -74,42 +91,62 @@ static void report_layers(const struct model *m, const struct machine *mc,
     }
 }
 
-static void weigh(const struct model *m, const struct machine *mc, const struct law_settings *s,
-                  const struct assignment *a, const struct cache_plan *c, struct law_result *out)
+/* One question on its way to its answer. */
+struct reckoning {
+    const struct model *m; /* as the context sees it */
+    const struct machine *mc;
+    struct law_settings s;
+    struct assignment a;
+    struct cache_plan c;
+    struct law_result result;
+};
+
+static void weigh(struct reckoning *r)
 {
-    if (s->split == SPLIT_TENSOR) {
-        split_weigh(m, mc, s, a, out);
-        split_weigh_cache(m, mc, s, a, c, out);
-    } else {
-        assign_weigh(m, mc, s, a, out);
-        cache_weigh(m, mc, s, a, c, out);
-    }
-    out->n_ctx = c->n_ctx;
-    out->n_ctx_seq = c->n_ctx_seq;
-    out->n_batch = c->n_batch;
-    out->n_ubatch = c->n_ubatch;
-    out->n_streams = c->n_streams;
-    out->pipeline = a->pipeline;
+    struct law_result *out = &r->result;
+    bool tensor = r->s.split == SPLIT_TENSOR, loads = r->s.context == CONTEXT_MAIN;
+    if (loads)
+        (tensor ? split_weigh : assign_weigh)(r->m, r->mc, &r->s, &r->a, out);
+    (tensor ? split_weigh_cache : cache_weigh)(r->m, r->mc, &r->s, &r->a, &r->c, out);
+    out->n_ctx = r->c.n_ctx;
+    out->n_ctx_seq = r->c.n_ctx_seq;
+    out->n_batch = r->c.n_batch;
+    out->n_ubatch = r->c.n_ubatch;
+    out->n_streams = r->c.n_streams;
+    out->pipeline = r->a.pipeline;
     out->host_output =
-        (uint64_t)s->n_seq_max * 4 * (m->hp.n_vocab + (s->embeddings ? m->hp.n_embd : 0));
+        (uint64_t)r->s.n_seq_max * 4 * (r->m->hp.n_vocab + (r->s.embeddings ? r->m->hp.n_embd : 0));
+}
+
+/* Weights lie where they lie for the whole model; the draft context runs on a part of it. */
+static bool take_draft_part(struct reckoning *r, struct arena *scratch, struct err *err)
+{
+    struct model *part = arena_new(scratch, struct model);
+    if (!nextn_check(r->m, err))
+        return false;
+    if (!part || !nextn_model_make(r->m, scratch, part))
+        return err_set(err, ERR_1201, "no memory for the draft context");
+    r->m = part;
+    return true;
 }
 
 /* Everything but compute. The V cache is laid out by what was asked, before it is known whether
  * flash attention can run. */
-static bool estimate_static(const struct model *m, const struct machine *mc,
-                            const struct law_settings *s, struct arena *scratch,
-                            struct assignment *a, struct cache_plan *c, struct law_result *out,
-                            struct err *err)
+static bool reckon(struct reckoning *r, const struct model *m, const struct machine *mc,
+                   const struct law_settings *asked, struct arena *scratch, struct err *err)
 {
-    if (!refuse_check(m, mc, s, err) || !assign_make(m, mc, s, scratch, a, err))
+    *r = (struct reckoning){.m = m, .mc = mc, .s = settle(m, asked)};
+    if (!refuse_check(m, mc, &r->s, err) || !assign_make(m, mc, &r->s, scratch, &r->a, err))
         return false;
-    if (s->split == SPLIT_TENSOR && !split_check(m, a, err))
+    if (r->s.split == SPLIT_TENSOR && !split_check(m, &r->a, err))
         return false;
-    out->flash_on = s->flash != FLASH_OFF;
-    if (!cache_make(m, s, a, out->flash_on, c, err))
+    if (r->s.context == CONTEXT_NEXTN && !take_draft_part(r, scratch, err))
         return false;
-    report_layers(m, mc, s, a, out);
-    weigh(m, mc, s, a, c, out);
+    r->result.flash_on = r->s.flash != FLASH_OFF;
+    if (!cache_make(r->m, &r->s, &r->a, r->result.flash_on, &r->c, err))
+        return false;
+    report_layers(m, mc, &r->s, &r->a, &r->result);
+    weigh(r);
     return true;
 }
 
@@ -117,32 +154,31 @@ bool law_estimate_static(const struct model *model, const struct machine *machin
                          const struct law_settings *settings, struct arena *scratch,
                          struct law_result *out, struct err *err)
 {
-    struct law_result result = {0};
-    struct assignment a;
-    struct cache_plan c;
+    struct reckoning r;
     struct arena_mark mark = arena_mark(scratch);
-    struct law_settings s = settle(model, settings);
-    bool ok = estimate_static(model, machine, &s, scratch, &a, &c, &result, err);
+    bool ok = reckon(&r, model, machine, settings, scratch, err);
     arena_rewind(scratch, mark);
     if (ok)
-        *out = result;
+        *out = r.result;
     return ok;
+}
+
+static bool reserve_whole(struct reckoning *r, struct arena *scratch, struct err *err)
+{
+    struct compute_load load;
+    return compute_reserve(r->m, r->mc, &r->s, &r->a, &r->c, scratch, &r->result, &load, err);
 }
 
 bool law_estimate(const struct model *model, const struct machine *machine,
                   const struct law_settings *settings, struct arena *scratch,
                   struct law_result *out, struct err *err)
 {
-    struct law_result result = {0};
-    struct assignment a;
-    struct cache_plan c;
+    struct reckoning r;
     struct arena_mark mark = arena_mark(scratch);
-    struct law_settings s = settle(model, settings);
-    bool ok = estimate_static(model, machine, &s, scratch, &a, &c, &result, err) &&
-              compute_reserve(model, machine, &s, &a, &c, scratch, &result, err);
+    bool ok = reckon(&r, model, machine, settings, scratch, err) && reserve_whole(&r, scratch, err);
     arena_rewind(scratch, mark);
     if (ok)
-        *out = result;
+        *out = r.result;
     return ok;
 }
 
@@ -153,28 +189,56 @@ static int32_t folded_gpu_layers(const struct model *m, const struct law_setting
     return all ? -1 : 1;
 }
 
+static bool reserve_folded(const struct reckoning *r, uint32_t kept, struct arena *scratch,
+                           struct law_result *out, struct compute_load *load)
+{
+    struct folded *f = arena_new(scratch, struct folded);
+    struct law_settings s = r->s;
+    struct err quiet = {0};
+    *out = r->result;
+    if (!f || !fold_make(r->m, &r->a, &r->c, kept, scratch, f))
+        return false;
+    s.n_gpu_layers = folded_gpu_layers(r->m, &r->s);
+    if (!compute_reserve(&f->model, r->mc, &s, &f->assignment, &f->cache, scratch, out, load,
+                         &quiet))
+        return false;
+    double scale = (double)r->m->n_layers / (double)f->model.n_layers;
+    return load->n_nodes * scale < load->most_nodes && load->n_keys * scale <= load->most_keys;
+}
+
+static bool same_compute(const struct law_result *x, const struct law_result *y)
+{
+    bool same = x->host.compute == y->host.compute;
+    for (uint32_t i = 0; i < x->n_devices; i++)
+        same &= x->device[i].bytes.compute == y->device[i].bytes.compute;
+    return same;
+}
+
+/* Where layers are cut within themselves, what crosses may pile up from layer to layer: a period
+ * more tells. False: the whole graph must be made. */
+static bool reserve_quickly(struct reckoning *r, struct arena *scratch)
+{
+    struct law_result less, more;
+    struct compute_load load;
+    if (!reserve_folded(r, 0, scratch, &less, &load))
+        return false;
+    if (load.n_splits > r->a.n_devices + 1 &&
+        (!reserve_folded(r, 1, scratch, &more, &load) || !same_compute(&less, &more)))
+        return false;
+    r->result = less;
+    return true;
+}
+
 bool law_estimate_quick(const struct model *model, const struct machine *machine,
                         const struct law_settings *settings, struct arena *scratch,
                         struct law_result *out, struct err *err)
 {
-    struct law_result result = {0};
-    struct assignment a;
-    struct cache_plan c;
+    struct reckoning r;
     struct arena_mark mark = arena_mark(scratch);
-    struct law_settings s = settle(model, settings);
-    struct folded *f = arena_new(scratch, struct folded);
-    bool ok = f && estimate_static(model, machine, &s, scratch, &a, &c, &result, err);
-    if (ok && fold_make(model, &a, &c, scratch, f)) {
-        s.n_gpu_layers = folded_gpu_layers(model, &s);
-        ok = compute_reserve(&f->model, machine, &s, &f->assignment, &f->cache, scratch, &result,
-                             err);
-    } else if (ok) {
-        ok = compute_reserve(model, machine, &s, &a, &c, scratch, &result, err);
-    }
+    bool ok = reckon(&r, model, machine, settings, scratch, err) &&
+              (reserve_quickly(&r, scratch) || reserve_whole(&r, scratch, err));
     arena_rewind(scratch, mark);
-    if (!f)
-        return err_set(err, ERR_1201, "no memory for an estimate");
     if (ok)
-        *out = result;
+        *out = r.result;
     return ok;
 }

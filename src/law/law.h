@@ -10,8 +10,11 @@ enum { LAW_MAX_OVERRIDES = 32, LAW_HOST = MACHINE_MAX_DEVICES };
 enum law_flash { FLASH_AUTO, FLASH_ON, FLASH_OFF };
 enum law_split { SPLIT_NONE, SPLIT_LAYER, SPLIT_ROW, SPLIT_TENSOR };
 
-/* -ot rule: tensors in whose name an ECMAScript pattern is found go to a device or the host; first
- * match wins. */
+/* The context that answers, or the one that drafts on the NextN blocks of the same loaded model. */
+enum law_context { CONTEXT_MAIN, CONTEXT_NEXTN };
+
+/* -ot rule: tensors in whose name an ECMAScript pattern is found go to a device or the host; the
+ * first rule of the command that matches wins, those of -ncmoe and -ncffn among them. */
 struct law_override {
     const char *pattern;
     int target; /* place in machine.devices, or LAW_HOST */
@@ -35,6 +38,9 @@ struct law_settings {
     uint32_t n_cpu_ffn; /* -ncffn */
     uint32_t n_overrides;
     struct law_override overrides[LAW_MAX_OVERRIDES];
+    /* The engine keeps one list in the order of the command: how many of overrides come after
+     * -ncmoe and -ncffn. */
+    uint32_t overrides_after_cpu_moe, overrides_after_cpu_ffn;
     bool no_kv_offload; /* -nkvo */
     bool swa_full;
     bool no_op_offload;
@@ -45,11 +51,18 @@ struct law_settings {
     uint32_t n_outputs_max;     /* 0: n_batch */
     uint32_t n_outputs_per_seq; /* 0: n_outputs_max */
     uint32_t n_rs_seq;          /* snapshots of recurrent state per sequence beside the live one */
+    enum law_context context; /* CONTEXT_NEXTN: weights are the main context's and reported as 0 */
 };
 
 /* The engine library's own defaults: ctx 0, batch 2048, ubatch 512, 1 sequence, f16 KV, flash auto,
  * all layers. */
 struct law_settings law_default_settings(void);
+
+/* Settings of the second context that --spec-type draft-mtp makes beside one with these settings
+ * and this n_ctx (law_result.n_ctx of the first): its own cache, of the draft's types, and compute
+ * buffers; one output a sequence. Source: llama.cpp common/speculative.cpp, behaviour. */
+struct law_settings law_nextn_settings(const struct law_settings *main, uint32_t n_ctx,
+                                       uint32_t type_k, uint32_t type_v);
 
 struct law_bytes {
     uint64_t weights, kv, compute;

@@ -1,4 +1,5 @@
-/* layer_costs: what each layer would add to a device, for choosing a split before the exact reckoning. */
+/* layer_costs: what each layer would add to a device, for choosing a split before the exact
+ * reckoning. */
 #include "law/assign.h"
 #include "law/cache.h"
 #include "law/weight.h"
@@ -31,7 +32,7 @@ static void add_weights(const struct model *m, const struct assignment *a, uint6
                                                                            : 0;
         costs[layer] += aligned(t->bytes);
     }
-    const struct model_tensor *embd = model_global(m, ROLE_TOKEN_EMBD, PART_WEIGHT);
+    const struct model_tensor *embd = assign_copied_tensor(m);
     if (embd && a->output_copy_buffer != ASSIGN_NOT_LOADED && a->output_copy_buffer != LAW_HOST)
         costs[m->n_layers] += aligned(embd->bytes);
 }

@@ -30,10 +30,8 @@ struct mla_row mla_compress(struct builder *b, int layer, struct g_tensor *x,
     };
 }
 
-/* One latent key for all heads: the query is taken into the latent space instead. */
-static struct g_tensor *mla_absorbed(struct builder *b, int layer, struct g_tensor *q,
-                                     struct mla_row row, const struct mla_sizes *z,
-                                     struct g_tensor *temperature)
+struct g_tensor *mla_absorbed(struct builder *b, int layer, struct g_tensor *q, struct mla_row row,
+                              const struct mla_sizes *z, struct g_tensor *top_k)
 {
     struct graph *g = b->g;
     struct g_tensor *q_nope =
@@ -47,13 +45,14 @@ static struct g_tensor *mla_absorbed(struct builder *b, int layer, struct g_tens
     struct g_tensor *query = g_concat(g, q_nope, q_pe, 0);
     struct g_tensor *latent = g_reshape_3d(g, row.latent, z->rank, 1, b->n_tokens);
     struct g_tensor *key = g_concat(g, latent, row.k_pe, 0);
-    if (temperature)
-        query = g_mul(g, query, temperature);
+    if (b->attn_scale)
+        query = g_mul(g, query, b->attn_scale);
     return b_attn(b, layer,
                   &(struct b_attn_args){.q = query,
                                         .k = key,
                                         .v = latent,
                                         .latent = true,
+                                        .top_k = top_k,
                                         .v_mla = b_weight(b, layer, ROLE_ATTN_V_B, PART_WEIGHT)});
 }
 
@@ -104,7 +103,7 @@ static struct g_tensor *ocr_attention(struct builder *b, int layer, struct g_ten
 }
 
 static struct g_tensor *deepseek2_attention(struct builder *b, int layer, struct g_tensor *x,
-                                            const struct mla_sizes *z, struct g_tensor *temperature)
+                                            const struct mla_sizes *z)
 {
     if (!b_has(b, layer, ROLE_ATTN_KV_A_MQA, PART_WEIGHT))
         return ocr_attention(b, layer, x);
@@ -113,8 +112,8 @@ static struct g_tensor *deepseek2_attention(struct builder *b, int layer, struct
     row.k_pe = b_rope(b, row.k_pe, NULL, ROPE_NORMAL);
     row.latent = b_norm_role(b, layer, row.latent, ROLE_ATTN_KV_A_NORM, NORM_RMS);
     if (b->m->layers[layer].kv == KV_LATENT)
-        return mla_absorbed(b, layer, q, row, z, temperature);
-    return mla_expanded(b, layer, q, row, z, NULL, ROPE_NORMAL, temperature, false);
+        return mla_absorbed(b, layer, q, row, z, NULL);
+    return mla_expanded(b, layer, q, row, z, NULL, ROPE_NORMAL, b->attn_scale, false);
 }
 
 struct g_tensor *sp_routed_ffn(struct builder *b, int layer, struct g_tensor *x, bool norm)
@@ -130,25 +129,35 @@ struct g_tensor *sp_routed_ffn(struct builder *b, int layer, struct g_tensor *x,
     return g_add(b->g, routed, b_ffn_roles(b, layer, x, shared, ACT_SILU, GATE_PAR));
 }
 
-void graph_deepseek2(struct builder *b)
+struct g_tensor *mla_after_attention(struct builder *b, int layer, struct g_tensor *attn,
+                                     struct g_tensor *x)
+{
+    attn = sp_wanted(b, layer, attn);
+    struct g_tensor *mid = g_add(b->g, attn, sp_wanted(b, layer, x));
+    x = b_norm_role(b, layer, mid, ROLE_FFN_NORM, NORM_RMS);
+    return g_add(b->g, sp_routed_ffn(b, layer, x, b->m->hp.expert_weights_norm), mid);
+}
+
+struct g_tensor *deepseek2_block(struct builder *b, int layer, struct g_tensor *x)
 {
     struct mla_sizes z = mla_sizes_of(b);
-    struct g_tensor *x = b_inp_embd(b), *temperature = NULL;
+    struct g_tensor *norm = b_norm_role(b, layer, x, ROLE_ATTN_NORM, NORM_RMS);
+    return mla_after_attention(b, layer, deepseek2_attention(b, layer, norm, &z), x);
+}
+
+void graph_deepseek2(struct builder *b)
+{
+    struct g_tensor *x = b_inp_embd(b);
     if (b->m->hp.f_attn_temp_scale != 0)
-        temperature = g_input(b->g, GGUF_TYPE_F32, 1, 1, b->n_tokens, 1, "inp_attn_scale");
+        b->attn_scale = g_input(b->g, GGUF_TYPE_F32, 1, 1, b->n_tokens, 1, "inp_attn_scale");
     b_inp_pos(b, 1);
     if (b->m->layers[0].kv == KV_LATENT)
         b_attn_inputs_latent(b);
     else
         b_attn_inputs(b);
     b_inp_out_ids(b);
-    for (int il = 0; il < sp_layers(b) && !b->g->failed; il++) {
-        struct g_tensor *cur = b_norm_role(b, il, x, ROLE_ATTN_NORM, NORM_RMS);
-        cur = sp_wanted(b, il, deepseek2_attention(b, il, cur, &z, temperature));
-        struct g_tensor *mid = g_add(b->g, cur, sp_wanted(b, il, x));
-        cur = b_norm_role(b, il, mid, ROLE_FFN_NORM, NORM_RMS);
-        x = g_add(b->g, sp_routed_ffn(b, il, cur, b->m->hp.expert_weights_norm), mid);
-    }
+    for (int il = 0; il < sp_layers(b) && !b->g->failed; il++)
+        x = deepseek2_block(b, il, x);
     sp_finish(b, x, ROLE_OUTPUT_NORM);
 }
 

@@ -118,6 +118,11 @@ static bool compile(regex_t *out, const char *pattern, struct err *err)
                    "give a pattern like this one: characters, ., [ ], ( ), |, *, +, ?");
 }
 
+static uint32_t rules_before(const struct law_settings *s, uint32_t after)
+{
+    return after < s->n_overrides ? s->n_overrides - after : 0;
+}
+
 bool override_set_init(struct override_set *set, const struct law_settings *s, struct err *err)
 {
     memset(set, 0, sizeof(*set));
@@ -126,6 +131,8 @@ bool override_set_init(struct override_set *set, const struct law_settings *s, s
     if (s->n_overrides > LAW_MAX_OVERRIDES)
         return err_set(err, ERR_2114, "%u -ot rules are more than the %d that are read",
                        s->n_overrides, LAW_MAX_OVERRIDES);
+    set->cpu_moe_at = rules_before(s, s->overrides_after_cpu_moe);
+    set->cpu_ffn_at = rules_before(s, s->overrides_after_cpu_ffn);
     for (uint32_t i = 0; i < s->n_overrides; i++) {
         if (!compile(&set->rule[i], s->overrides[i].pattern, err)) {
             override_set_finish(set);
@@ -174,16 +181,15 @@ static bool is_dense_ffn_name(const char *name)
 
 int override_find(const struct override_set *set, const char *name, int layer)
 {
-    for (uint32_t i = 0; i < set->n; i++)
+    bool moe = layer >= 0 && (uint32_t)layer < set->n_cpu_moe && is_expert_name(name);
+    bool ffn = layer >= 0 && (uint32_t)layer < set->n_cpu_ffn && is_dense_ffn_name(name);
+    for (uint32_t i = 0; i < set->n; i++) {
+        if ((moe && i >= set->cpu_moe_at) || (ffn && i >= set->cpu_ffn_at))
+            return LAW_HOST;
         if (regexec(&set->rule[i], name, 0, NULL, 0) == 0)
             return set->target[i];
-    if (layer < 0)
-        return OVERRIDE_NONE;
-    if ((uint32_t)layer < set->n_cpu_moe && is_expert_name(name))
-        return LAW_HOST;
-    if ((uint32_t)layer < set->n_cpu_ffn && is_dense_ffn_name(name))
-        return LAW_HOST;
-    return OVERRIDE_NONE;
+    }
+    return moe || ffn ? LAW_HOST : OVERRIDE_NONE;
 }
 
 bool override_any(const struct law_settings *s)

@@ -14,6 +14,7 @@ struct override_set {
     regex_t rule[LAW_MAX_OVERRIDES];
     int target[LAW_MAX_OVERRIDES]; /* place in machine.devices, or LAW_HOST */
     uint32_t n_cpu_moe, n_cpu_ffn;
+    uint32_t cpu_moe_at, cpu_ffn_at; /* rules that come before theirs */
 };
 
 /* Compiles the rules. ERR_2114 names the pattern that cannot be understood. */
@@ -24,8 +25,8 @@ static inline void own_override_set(struct override_set *set)
     override_set_finish(set);
 }
 
-/* Target of the first rule that finds the name, or OVERRIDE_NONE. -ot rules come before -ncmoe,
- * -cmoe, -ncffn (the patterns of llama.cpp common/common.h, behaviour). layer: block number of the
+/* Target of the first rule that finds the name, or OVERRIDE_NONE; -ncmoe, -cmoe and -ncffn stand
+ * for the patterns of llama.cpp common/common.h (behaviour). layer: block number of the
  * name, -1 none. */
 int override_find(const struct override_set *set, const char *name, int layer);
 

@@ -27,15 +27,47 @@ static int engine_number(const struct assignment *a, int place)
     return -1;
 }
 
-/* These read the NextN blocks of no model, whatever was asked. */
-static bool never_loads_nextn(const char *arch)
+bool place_never_loads_nextn(const struct model *m)
 {
     static const char *const NEVER[] = {"bailingmoe2", "exaone-moe", "exaone4", "glm4",
                                         "dots3note"};
     for (size_t i = 0; i < sizeof(NEVER) / sizeof(*NEVER); i++)
-        if (strcmp(arch, NEVER[i]) == 0)
+        if (strcmp(m->architecture, NEVER[i]) == 0)
             return true;
     return false;
+}
+
+static bool is_ffn_role(uint8_t role)
+{
+    switch (role) {
+    case ROLE_FFN_GATE:
+    case ROLE_FFN_UP:
+    case ROLE_FFN_DOWN:
+    case ROLE_FFN_GATE_INP:
+    case ROLE_FFN_EXP_PROBS_B:
+    case ROLE_FFN_GATE_EXPS:
+    case ROLE_FFN_UP_EXPS:
+    case ROLE_FFN_DOWN_EXPS:
+    case ROLE_FFN_GATE_UP_EXPS:
+    case ROLE_FFN_GATE_SHEXP:
+    case ROLE_FFN_UP_SHEXP:
+    case ROLE_FFN_DOWN_SHEXP: return true;
+    default: return false;
+    }
+}
+
+/* Parts of NextN blocks that these ask for without the flag that skips them. */
+static bool loads_anyway(const struct model *m, uint8_t role)
+{
+    bool hy = strcmp(m->architecture, "hy_v3") == 0, step = strcmp(m->architecture, "step35") == 0;
+    if (strcmp(m->architecture, "deepseek32") == 0 || strcmp(m->architecture, "glm-dsa") == 0)
+        return role == ROLE_FFN_EXP_PROBS_B;
+    if (!hy && !step && strcmp(m->architecture, "cohere2moe") != 0)
+        return false;
+    if (role == ROLE_NEXTN_EMBED || role == ROLE_NEXTN_HEAD || role == ROLE_NEXTN_HEAD_NORM)
+        return true;
+    bool attn = role == ROLE_ATTN_Q_NORM || role == ROLE_ATTN_K_NORM || role == ROLE_ATTN_GATE;
+    return ((hy || step) && is_ffn_role(role)) || (step && attn);
 }
 
 static bool is_loaded(const struct model *m, const struct law_settings *s,
@@ -43,7 +75,7 @@ static bool is_loaded(const struct model *m, const struct law_settings *s,
 {
     if (t->layer < 0 || (uint32_t)t->layer >= m->n_layers || !m->layers[t->layer].nextn)
         return true;
-    return s->mtp && !never_loads_nextn(m->architecture);
+    return (s->mtp && !place_never_loads_nextn(m)) || loads_anyway(m, t->role);
 }
 
 /* Gemma 4 makes rope factors for its full layers only. */
@@ -149,13 +181,21 @@ static bool copies_first(const struct model *m)
     return strcmp(m->architecture, "gemma3n") == 0 || strcmp(m->architecture, "gemma4") == 0;
 }
 
+const struct model_tensor *assign_copied_tensor(const struct model *m)
+{
+    const struct model_tensor *t = model_global(m, ROLE_TOKEN_EMBD, PART_WEIGHT);
+    return t ? t : model_global(m, ROLE_OUTPUT, PART_WEIGHT);
+}
+
 /* A model without output.weight multiplies by token_embd: a second copy, unless both would lie in
- * the same buffer. */
+ * the same buffer. CodeShell without token_embd looks tokens up in a copy of output.weight. */
 static int place_output_copy(const struct placer *p)
 {
     const struct model *m = p->m;
     const struct model_tensor *t = model_global(m, ROLE_TOKEN_EMBD, PART_WEIGHT);
     bool uses_embd = strcmp(m->architecture, "bitnet") == 0; /* as it lies, no copy */
+    if (!t && strcmp(m->architecture, "codeshell") == 0 && (t = assign_copied_tensor(m)))
+        return place_tensor(p, t, WEIGHT_MUL_MAT, p->a->layer_buffer[m->n_layers]);
     if (!t || model_global(m, ROLE_OUTPUT, PART_WEIGHT) || is_encoder(m) || uses_embd)
         return ASSIGN_NOT_LOADED;
     int buffer = place_tensor(p, t, WEIGHT_MUL_MAT, p->a->layer_buffer[m->n_layers]);
@@ -168,7 +208,7 @@ static int place_output_copy(const struct placer *p)
 bool place_repacks_copy(const struct model *m, const struct machine *mc,
                         const struct law_settings *s, const struct assignment *a)
 {
-    const struct model_tensor *t = model_global(m, ROLE_TOKEN_EMBD, PART_WEIGHT);
+    const struct model_tensor *t = assign_copied_tensor(m);
     return t && a->output_copy_buffer == LAW_HOST && host_repacks(mc, s, a) &&
            weight_fits_repack(t, WEIGHT_MUL_MAT);
 }

@@ -9,6 +9,9 @@
 bool place_tensors(const struct model *m, const struct machine *mc, const struct law_settings *s,
                    struct arena *arena, struct assignment *a, struct err *err);
 
+/* Families whose NextN blocks the engine reads for no model, whatever was asked. */
+bool place_never_loads_nextn(const struct model *m);
+
 /* The tied copy of token_embd lies repacked on the host. */
 bool place_repacks_copy(const struct model *m, const struct machine *mc,
                         const struct law_settings *s, const struct assignment *a);

@@ -24,20 +24,19 @@ static bool delta_sizes_of(struct builder *b, struct delta_sizes *z)
     return true;
 }
 
-/* Query and gate interleaved per head in one projection. */
-static struct g_tensor *gated_attention(struct builder *b, int layer, struct g_tensor *x,
-                                        bool sections)
+/* Query and gate interleaved per head in one projection. cut: views of the row, else of heads. */
+static struct g_tensor *gated_attention(struct builder *b, int layer, struct g_tensor *x, int mode,
+                                        bool cut)
 {
     struct graph *g = b->g;
     const struct model_layer *l = &b->m->layers[layer];
     int64_t head = l->head_dim_v, heads = l->n_head, kv = l->n_head_kv, T = b->n_tokens;
-    int mode = sections ? ROPE_IMROPE : ROPE_NEOX;
     struct g_tensor *qg = b_mm_bias(b, layer, ROLE_ATTN_Q, x);
     struct g_tensor *k = b_mm_bias(b, layer, ROLE_ATTN_K, x);
     struct g_tensor *v = b_mm_bias(b, layer, ROLE_ATTN_V, x);
     struct g_tensor *q, *gate;
     uint64_t nb1 = (uint64_t)head * 8, nb2 = nb1 * (uint64_t)heads;
-    if (sections) {
+    if (cut) {
         q = g_view_3d(g, qg, head, heads, T, nb1, nb2, 0);
         gate = g_view_3d(g, qg, head, heads, T, nb1, nb2, nb1 / 2);
     } else {
@@ -216,6 +215,27 @@ static struct g_tensor *next_ffn(struct builder *b, int layer, struct g_tensor *
     return g_add(g, routed, g_mul(g, y, gate));
 }
 
+static struct g_tensor *after_attention(struct builder *b, int layer, struct g_tensor *attn,
+                                        struct g_tensor *x)
+{
+    struct g_tensor *mid = g_add(b->g, attn, x);
+    x = b_norm_role(b, layer, mid, ROLE_ATTN_POST_NORM, NORM_RMS);
+    return g_add(b->g, next_ffn(b, layer, x), mid);
+}
+
+struct g_tensor *qwen3next_block(struct builder *b, int layer, struct g_tensor *x)
+{
+    struct g_tensor *cur = b_norm_role(b, layer, x, ROLE_ATTN_NORM, NORM_RMS);
+    cur = b_take_outputs(b, gated_attention(b, layer, cur, ROPE_NEOX, true));
+    return after_attention(b, layer, cur, b_take_outputs(b, x));
+}
+
+struct g_tensor *qwen35_block(struct builder *b, int layer, struct g_tensor *x)
+{
+    struct g_tensor *cur = b_norm_role(b, layer, x, ROLE_ATTN_NORM, NORM_RMS);
+    return after_attention(b, layer, gated_attention(b, layer, cur, ROPE_IMROPE, true), x);
+}
+
 static void graph_next(struct builder *b, bool newer)
 {
     struct graph *g = b->g;
@@ -230,10 +250,8 @@ static void graph_next(struct builder *b, bool newer)
         if (sp_is_recurrent(b, il))
             cur = linear_attention(b, il, cur, newer);
         else
-            cur = gated_attention(b, il, cur, newer);
-        struct g_tensor *mid = g_add(g, cur, x);
-        cur = b_norm_role(b, il, mid, ROLE_ATTN_POST_NORM, NORM_RMS);
-        x = g_add(g, next_ffn(b, il, cur), mid);
+            cur = gated_attention(b, il, cur, newer ? ROPE_IMROPE : ROPE_NEOX, newer);
+        x = after_attention(b, il, cur, x);
     }
     sp_finish_nextn(b, x);
 }

@@ -193,7 +193,6 @@ static struct g_tensor *inputs(struct walk *w)
     bool parts = r->rope >= ROPE_KIND_MROPE;
     struct g_tensor *x = b_inp_embd(b);
 
-    w->rope_mode = r->rope;
     if (r->mrope_if_sections && sections[0] > 0 && sections[1] > 0) {
         w->rope_mode = ROPE_KIND_MROPE;
         parts = true;
@@ -248,21 +247,36 @@ static void finish(struct walk *w, struct g_tensor *x)
     b_finish(b, x, logits);
 }
 
-void graph_recipe(struct builder *b)
+static void start(struct walk *w, struct builder *b)
 {
     const struct model_hparams *hp = &b->m->hp;
-    struct walk w = {.b = b, .r = recipe_find(b->m->architecture)};
+
+    w->b = b;
+    w->r = recipe_find(b->m->architecture);
+    w->norm = w->r->norm_as_model && !hp->norm_is_rms ? NORM_LAYER : w->r->norm;
+    w->n_layers = (int)(b->m->n_layers - hp->n_nextn);
+    w->rope_mode = w->r->rope;
+    b->window_every = hp->n_swa > 0 ? w->r->window_every : 0;
+    b->window_full_first = w->r->window_full_first;
+    b->alibi = hp->f_max_alibi_bias > 0.0;
+    b->softcap = w->r->attn_softcap;
+    b->clamp_qkv = hp->f_clamp_kqv > 0.0;
+}
+
+struct g_tensor *recipe_block(struct builder *b, int layer, struct g_tensor *x)
+{
+    struct walk w = {0};
+
+    start(&w, b);
+    return layer_of(&w, layer, x);
+}
+
+void graph_recipe(struct builder *b)
+{
+    struct walk w = {0};
     struct g_tensor *x;
 
-    if (!w.r)
-        return;
-    w.norm = w.r->norm_as_model && !hp->norm_is_rms ? NORM_LAYER : w.r->norm;
-    w.n_layers = (int)(b->m->n_layers - hp->n_nextn);
-    b->window_every = hp->n_swa > 0 ? w.r->window_every : 0;
-    b->window_full_first = w.r->window_full_first;
-    b->alibi = hp->f_max_alibi_bias > 0.0;
-    b->softcap = w.r->attn_softcap;
-    b->clamp_qkv = hp->f_clamp_kqv > 0.0;
+    start(&w, b);
     x = inputs(&w);
     for (int layer = 0; layer < w.n_layers && !b->g->failed; layer++)
         x = add_deepstack(&w, layer, layer_of(&w, layer, x));

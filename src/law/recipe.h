@@ -100,5 +100,7 @@ struct recipe {
 const struct recipe *recipe_find(const char *architecture);
 const struct recipe *recipe_table(size_t *n);
 void graph_recipe(struct builder *b);
+/* One layer of the family, as its NextN blocks are. */
+struct g_tensor *recipe_block(struct builder *b, int layer, struct g_tensor *x);
 
 #endif

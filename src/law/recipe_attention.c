@@ -19,7 +19,7 @@ static bool uses_rope(const struct walk *w, int layer)
     case ROPE_WINDOW_OR_LEAD:
         return b->m->layers[layer].window || (uint32_t)layer < hp->n_expert_dense_lead;
     case ROPE_BY_PATTERN: return !b->m->layers[layer].no_rope;
-    case ROPE_SHORT: return b->m->n_layers == 32;
+    case ROPE_SHORT: return b->m->hp.n_layer == 32;
     default: return true;
     }
 }

@@ -12,7 +12,7 @@ struct g_tensor *sp_fail(struct builder *b, const char *at)
 
 int sp_layers(const struct builder *b)
 {
-    return (int)(b->m->hp.n_layer - b->m->hp.n_nextn);
+    return (int)(b->m->n_layers - b->m->hp.n_nextn);
 }
 
 bool sp_is_recurrent(const struct builder *b, int layer)

@@ -75,10 +75,23 @@ struct mla_row {
 struct mla_sizes mla_sizes_of(const struct builder *b);
 struct mla_row mla_compress(struct builder *b, int layer, struct g_tensor *x,
                             const struct mla_sizes *z);
+/* One latent key for all heads: the query is taken into the latent space. top_k: cells to attend
+ * to, NULL all. */
+struct g_tensor *mla_absorbed(struct builder *b, int layer, struct g_tensor *q, struct mla_row row,
+                              const struct mla_sizes *z, struct g_tensor *top_k);
+/* Sums, norm and feed-forward behind attention; the last layer goes on with what is asked for. */
+struct g_tensor *mla_after_attention(struct builder *b, int layer, struct g_tensor *attn,
+                                     struct g_tensor *x);
 /* Leading dense layers, then routed and shared experts. norm: normalise the chosen weights. */
 struct g_tensor *sp_routed_ffn(struct builder *b, int layer, struct g_tensor *x, bool norm);
 
+/* One layer as the family's NextN blocks are. */
+struct g_tensor *deepseek2_block(struct builder *b, int layer, struct g_tensor *x);
+struct g_tensor *qwen3next_block(struct builder *b, int layer, struct g_tensor *x);
+struct g_tensor *qwen35_block(struct builder *b, int layer, struct g_tensor *x);
+
 void graph_deepseek2(struct builder *b);
+void graph_deepseek32(struct builder *b);
 void graph_minicpm3(struct builder *b);
 void graph_plm(struct builder *b);
 void graph_mamba(struct builder *b);

@@ -35,6 +35,7 @@ static bool is_element_role(uint8_t role)
     case ROLE_ATTN_SUB_NORM:
     case ROLE_ATTN_Q_A_NORM:
     case ROLE_ATTN_KV_A_NORM:
+    case ROLE_INDEXER_K_NORM:
     case ROLE_FFN_NORM:
     case ROLE_FFN_POST_NORM:
     case ROLE_FFN_POST_NORM_1:

@@ -4,8 +4,11 @@
 
 #include <string.h>
 
-#define ROW(name, title, layers, window, state, every, swa, gating, split, flags)                  \
-    {name, title, RULE_##layers, WINDOW_##window, STATE_##state, every, swa, gating, split, flags}
+#define ROW(name, title, layers, window, state, every, swa, gating, split, flags)              \
+    {                                                                                          \
+        name, title, RULE_##layers, WINDOW_##window, STATE_##state, every, swa, gating, split, \
+            flags                                                                              \
+    }
 #define FULL(name, title)        ROW(name, title, ALL_FULL, NEVER, NONE, 0, 0, 0, true, 0)
 #define FULL_MIRROR(name, title) ROW(name, title, ALL_FULL, NEVER, NONE, 0, 0, 0, false, 0)
 #define NO_CACHE(name, title)    ROW(name, title, NO_CACHE, NEVER, NONE, 0, 0, 0, true, 0)

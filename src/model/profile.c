@@ -114,7 +114,8 @@ static uint32_t block_count(const struct draft *d)
     return 0;
 }
 
-/* Blocks that "*" stands for; a count beyond the engine's limit is refused by the model's own reader. */
+/* Blocks that "*" stands for; a count beyond the engine's limit is refused by the model's own
+ * reader. */
 static uint32_t star_count(const struct draft *d)
 {
     uint32_t n = block_count(d);

@@ -295,8 +295,7 @@ static uint8_t down_type(struct state *s, const struct model_tensor *t)
         return falcon_down(s, il);
     if (mix->down_early && il < s->n_layer / mix->down_part)
         return mix->down_early;
-    if (mix->down_more && more_bits(il, s->n_layer) &&
-        (!(mix->flags & EXP8) || s->n_expert == 8))
+    if (mix->down_more && more_bits(il, s->n_layer) && (!(mix->flags & EXP8) || s->n_expert == 8))
         return mix->down_more;
     return or_base(s, mix->down);
 }

@@ -34,9 +34,11 @@ static bool explain_cards(struct plan *p, struct arena *arena)
         return say(p, arena, "no GPU: everything is planned for the processor and host memory");
     if (p->wish.as_command)
         return say(p, arena, "the command was taken as it stands; nothing was chosen");
+    if (p->wish.spread)
+        return say(p, arena, "every GPU is used, as asked");
     if (used == 1 && p->n_devices > 1)
         return say(p, arena, "one GPU holds it alone: no hops between cards, the others stay free");
-    if (used > 1)
+    if (used > 1 && p->wish.goal == GOAL_FEWEST)
         return say(p, arena, "%u GPUs: fewer do not hold it at %u tokens with the room kept free",
                    used, p->law.n_ctx);
     return true;
@@ -111,10 +113,37 @@ static bool explain_law(struct plan *p, struct arena *arena)
                p->model->architecture);
 }
 
+/* Which cards a goal left out, and how sure the choice is. */
+static bool explain_goal(struct plan *p, struct arena *arena)
+{
+    static const char *const goals[] = {"", "balanced", "context", "speed", "throughput"};
+    const struct plan_optimality *o = &p->optimality;
+    if (p->wish.goal == GOAL_FEWEST || p->wish.as_command || !p->used_mask)
+        return true;
+    uint32_t left_out = p->n_devices - (uint32_t)__builtin_popcount(p->used_mask);
+    if (left_out && !say(p, arena, "goal %s: %u GPU%s left out, with %s it would be no better", goals[p->wish.goal],
+                         left_out, left_out == 1 ? "" : "s", left_out == 1 ? "it" : "them"))
+        return false;
+    if (o->runner_up && !say(p, arena, "second best: %s, %.1f against %.1f (%s)", o->runner_up, o->runner_up_value,
+                             o->best, o->objective))
+        return false;
+    return say(p, arena, o->proved ? "proved: every set of cards and split was looked at or ruled out by a bound"
+                                   : "not proved: there are more sets of cards than were looked at");
+}
+
+/* Where the model's own architecture or the cards leave the speed open. */
+static bool explain_speed(struct plan *p, struct arena *arena)
+{
+    if (p->speed.confidence != SPEED_NONE || p->n_devices == 0)
+        return true;
+    return say(p, arena, "no speed is said: a card's bandwidth is not known; name cards by model, like rtx4090");
+}
+
 bool explain_reasons(struct plan *p, struct arena *arena)
 {
     return explain_cards(p, arena) && explain_context(p, arena) && explain_shortage(p, arena) &&
-           explain_tight(p, arena) && explain_fit(p, arena) && explain_law(p, arena);
+           explain_tight(p, arena) && explain_fit(p, arena) && explain_law(p, arena) && explain_goal(p, arena) &&
+           explain_speed(p, arena);
 }
 
 static void write_model(const struct plan *p, struct str *o)
@@ -185,6 +214,12 @@ void explain_write(const struct plan *p, struct str *o)
     for (uint32_t i = 0; i < p->n_devices; i++)
         if (p->used_mask & (1u << i))
             write_device(&p->devices[i], o);
+    if (p->speed.decode.tps > 0)
+        str_addf(o, "Speed    decode %.1f tok/s (%.1f to %.1f)\n"
+                    "         limited by %s\n"
+                    "         one token reads every loaded weight once (experts: the used share),\n"
+                    "         over each card's bandwidth, with launches and hops added\n",
+                 p->speed.decode.tps, p->speed.decode.low, p->speed.decode.high, p->speed.limited_by);
     str_addf(o, "Host     weights %s B", str_grouped(p->host.weights, a));
     str_addf(o, ", repacked %s B", str_grouped(p->host.repack, a));
     str_addf(o, ", KV %s B\n", str_grouped(p->host.kv, a));

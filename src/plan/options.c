@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "model/quantize.h"
 #include "plan/budget.h"
 
 static const uint32_t kv_types[3] = {GGUF_TYPE_F16, GGUF_TYPE_Q8_0, GGUF_TYPE_Q4_0};
@@ -31,6 +32,20 @@ static uint32_t trained(const struct plan *pl)
     return pl->model->hp.n_ctx_train ? pl->model->hp.n_ctx_train : 4096;
 }
 
+/* Decode speed of a placement, tokens per second; 0: unknown. */
+static double decode_tps(struct placer *p, const struct placement *pl)
+{
+    struct speed speed;
+    place_speed(p, pl, 0, 0, &speed);
+    return speed.decode.tps;
+}
+
+static void take_context(struct placer *p, const struct placement *pl, int i, struct plan *out)
+{
+    out->context_max[i] = pl->law.n_ctx < trained(out) ? pl->law.n_ctx : trained(out);
+    out->context_tps[i] = decode_tps(p, pl);
+}
+
 bool options_contexts(struct placer *p, struct plan *out, struct err *err)
 {
     struct law_settings base = reopened(out);
@@ -42,7 +57,7 @@ bool options_contexts(struct placer *p, struct plan *out, struct err *err)
         s.type_k = s.type_v = kv_types[i];
         out->context_max[i] = 0;
         if (place_largest(p, mask, &s, p->wish->min_context, trained(out), &pl, &quiet))
-            out->context_max[i] = pl.law.n_ctx < trained(out) ? pl.law.n_ctx : trained(out);
+            take_context(p, &pl, i, out);
         else if (quiet.code == ERR_1201)
             return err_set(err, ERR_1201, "%s", quiet.title);
     }
@@ -102,6 +117,7 @@ static void other_kv_types(struct placer *p, struct plan *out)
         struct plan_alternative *a = add(out, p, change, flags, kv_prices[i]);
         if (a) {
             a->context = out->context_max[i];
+            a->decode_tps = out->context_tps[i];
             a->verdict = VERDICT_FITS;
         }
     }
@@ -135,6 +151,7 @@ static void one_card(struct placer *p, struct plan *out)
     a->verdict = missing ? VERDICT_NO_FIT : VERDICT_FITS;
     a->short_bytes = (int64_t)missing;
     a->context = missing ? 0 : out->law.n_ctx;
+    a->decode_tps = missing ? 0 : decode_tps(p, &best_pl);
 }
 
 static void tensor_split(struct placer *p, struct plan *out)
@@ -157,6 +174,7 @@ static void tensor_split(struct placer *p, struct plan *out)
         a->verdict = missing ? VERDICT_NO_FIT : VERDICT_FITS;
         a->short_bytes = (int64_t)missing;
         a->context = missing ? 0 : pl.law.n_ctx;
+        a->decode_tps = missing ? 0 : decode_tps(p, &pl);
     }
 }
 
@@ -180,6 +198,7 @@ static struct plan_alternative *try_change(struct placer *p, struct plan *out,
     a->short_bytes = (int64_t)missing;
     a->verdict = pl.fits ? VERDICT_FITS : VERDICT_NO_FIT;
     a->context = pl.law.n_ctx;
+    a->decode_tps = pl.fits ? decode_tps(p, &pl) : 0;
     return a;
 }
 
@@ -258,6 +277,103 @@ static void layers_to_host(struct placer *p, struct plan *out, const struct plac
         a->freed_bytes = need_then > need_now ? need_then - need_now : 0;
         a->verdict = VERDICT_PARTLY_CPU;
         a->context = pl.law.n_ctx;
+        a->decode_tps = decode_tps(p, &pl);
+    }
+}
+
+/* The model as its maker's unquantised file would have it: what the quantiser starts from. */
+static struct model *unquantised(const struct placer *p)
+{
+    struct model *m = arena_new(p->arena, struct model);
+    struct model_tensor *t = arena_array(p->arena, struct model_tensor, p->model->n_tensors);
+    if (!m || !t)
+        return NULL;
+    *m = *p->model;
+    for (uint32_t i = 0; i < m->n_tensors; i++) {
+        t[i] = p->model->tensors[i];
+        const struct gguf_type_info *type = gguf_type_info(t[i].type);
+        if (type && type->quantised)
+            t[i].type = GGUF_TYPE_F16;
+    }
+    m->tensors = t;
+    return m;
+}
+
+/* A smaller quantisation of the same model, sized from its own tensors by the quantiser's rules: the largest that fits
+ * at the asked context. */
+static void smaller_file(struct placer *p, struct plan *out, const struct placement *asked)
+{
+    static const char *const mixes[] = {"Q6_K", "Q5_K_M", "Q4_K_M", "IQ4_XS", "Q3_K_M", "IQ3_M", "Q2_K", "IQ2_XXS"};
+    for (size_t i = 0; i < sizeof(mixes) / sizeof(mixes[0]); i++) {
+        struct arena_mark mark = arena_mark(p->arena);
+        struct err quiet = {0};
+        struct placement pl;
+        struct model *m = unquantised(p);
+        bool smaller = m && quantize_model(m, mixes[i], p->arena, &quiet) &&
+                       m->file_bytes < p->model->file_bytes * 97 / 100;
+        struct placer with = *p;
+        with.model = m;
+        struct law_settings s = reopened(out);
+        bool fits = smaller && place_may_fit(&with, asked->mask, &s, &quiet) &&
+                    place_on(&with, asked->mask, &s, &pl, &quiet) && pl.fits;
+        uint64_t file = fits ? m->file_bytes : 0;
+        double tps = fits ? decode_tps(&with, &pl) : 0;
+        p->candidates = with.candidates;
+        arena_rewind(p->arena, mark);
+        if (!fits)
+            continue;
+        char change[64], gib[32];
+        snprintf(change, sizeof(change), "%s file, %s GiB", mixes[i], str_gib(file, 1, gib));
+        struct plan_alternative *a = add(out, p, change, "", "some quality");
+        if (a) {
+            a->freed_bytes = p->model->file_bytes > file ? p->model->file_bytes - file : 0;
+            a->verdict = VERDICT_FITS;
+            a->context = pl.law.n_ctx;
+            a->decode_tps = tps;
+        }
+        return;
+    }
+}
+
+/* The smallest of a few common cards that would do, added behind the others. */
+static void another_card(struct placer *p, struct plan *out)
+{
+    static const char *const cards[] = {"rtx3060", "rtx5060ti", "rtx4060ti 16gb", "rtx3090", "rtx5090", "rtxa6000", "rtxpro6000"};
+    if (p->machine->n_devices == MACHINE_MAX_DEVICES || (p->wish->given & GIVEN_TENSOR_SPLIT))
+        return;
+    for (size_t i = 0; i < sizeof(cards) / sizeof(cards[0]); i++) {
+        const struct card *c = card_find(cards[i]);
+        struct arena_mark mark = arena_mark(p->arena);
+        struct machine *larger = arena_new(p->arena, struct machine);
+        struct err quiet = {0}, *none = &quiet;
+        struct placer with = *p;
+        struct placement pl;
+        char text[64];
+        struct speed_card speeds[MACHINE_MAX_DEVICES];
+        snprintf(text, sizeof(text), "+%s", cards[i]);
+        bool made = c && larger && machine_parse_gpus(text, p->machine, p->arena, larger, none);
+        with.machine = larger;
+        with.cards = speeds;
+        for (uint32_t d = 0; made && d < larger->n_devices; d++)
+            speed_card_make(speed_coefs, &larger->devices[d], &speeds[d]);
+        struct law_settings s = reopened(out);
+        bool fits = made && place_may_fit(&with, place_all_cards(&with), &s, &quiet) &&
+                    place_on(&with, place_all_cards(&with), &s, &pl, &quiet) && pl.fits;
+        double tps = fits ? decode_tps(&with, &pl) : 0;
+        p->candidates = with.candidates;
+        arena_rewind(p->arena, mark);
+        if (!fits)
+            continue;
+        char change[96];
+        snprintf(change, sizeof(change), "add one %s (simulated)", strncmp(c->name, "GeForce ", 8) ? c->name : c->name + 8);
+        struct plan_alternative *a = add(out, p, change, "", "money, a slot");
+        if (a) {
+            a->verdict = VERDICT_FITS;
+            a->context = pl.law.n_ctx;
+            a->decode_tps = tps;
+            a->other_cards = true;
+        }
+        return;
     }
 }
 
@@ -281,6 +397,9 @@ bool options_make(struct placer *p, struct plan *out, struct err *err)
         coarser_kv(p, out, &asked);
         shorter_context(p, out, &asked);
         layers_to_host(p, out, &asked);
+        smaller_file(p, out, &asked);
+        if (!p->wish->as_command)
+            another_card(p, out);
         kv_and_context(p, out, &asked);
     }
     letter(out, fits);

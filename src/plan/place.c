@@ -1,9 +1,12 @@
 /* place: lays a model on a set of cards and searches for the set, the split and the context. */
 #include "plan/place.h"
 
+#include <math.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "plan/budget.h"
+#include "plan/search.h"
 
 enum { CTX_STEP = 256, SPLIT_ROUNDS = 4, SEARCH_ROUNDS = 10 };
 
@@ -28,6 +31,13 @@ static uint64_t device_need(const struct plan_wish *w, const struct law_device *
     return d->bytes.weights + kv + d->bytes.compute + (first && !w->projector_on_host ? w->projector_bytes : 0);
 }
 
+/* What the second context, if there is one, holds on a card. */
+static uint64_t draft_need(const struct placement *pl, uint32_t device)
+{
+    const struct law_bytes *b = &pl->draft.device[device].bytes;
+    return b->weights + b->kv + b->compute;
+}
+
 /* Compares every used card's need with its room; sets fill and the two verdicts. */
 static void judge(const struct placer *p, const struct machine *sub, struct placement *pl)
 {
@@ -35,7 +45,7 @@ static void judge(const struct placer *p, const struct machine *sub, struct plac
     pl->fits = pl->fits_tight = true;
     for (uint32_t i = 0; i < sub->n_devices; i++) {
         const struct device *d = &sub->devices[i];
-        uint64_t need = device_need(p->wish, &pl->law.device[i], i == 0);
+        uint64_t need = device_need(p->wish, &pl->law.device[i], i == 0) + draft_need(pl, i);
         struct plan_runtime r = plan_runtime_estimate(d, pl->s.split, sub->n_devices);
         if (!need)
             continue;
@@ -53,10 +63,33 @@ static bool evaluate(struct placer *p, const struct machine *sub, struct placeme
     p->candidates++;
     bool ok = p->quick ? law_estimate_quick(p->model, sub, &pl->s, p->arena, &pl->law, err)
                        : law_estimate(p->model, sub, &pl->s, p->arena, &pl->law, err);
-    if (!ok)
+    if (!ok || !place_draft(p, sub, pl, err))
         return false;
     judge(p, sub, pl);
     return true;
+}
+
+/* A draft model shares the cards by the same shares as the main one; NextN blocks lie with the main model. */
+bool place_draft(struct placer *p, const struct machine *sub, struct placement *pl, struct err *err)
+{
+    const struct plan_wish *w = p->wish;
+    pl->draft = (struct law_result){0};
+    if (!w->draft && !pl->s.mtp)
+        return true;
+    struct law_settings s = w->draft_s;
+    if (w->draft) {
+        s.split = pl->s.split;
+        s.n_tensor_split = pl->s.n_tensor_split;
+        memcpy(s.tensor_split, pl->s.tensor_split, sizeof(s.tensor_split));
+        s.main_gpu = pl->s.main_gpu;
+        s.n_ctx = pl->law.n_ctx;
+    } else {
+        s = law_nextn_settings(&pl->s, pl->law.n_ctx, s.type_k, s.type_v);
+    }
+    const struct model *model = w->draft ? w->draft : p->model;
+    bool ok = p->quick ? law_estimate_quick(model, sub, &s, p->arena, &pl->draft, err)
+                       : law_estimate(model, sub, &s, p->arena, &pl->draft, err);
+    return ok || err_prefix(err, w->draft ? "draft model" : "--spec-type draft-mtp");
 }
 
 /* Whole layers, in order, so that the fullest card is as empty as can be: the smallest share r of every room at
@@ -106,7 +139,7 @@ static void rooms_left(const struct placer *p, const struct machine *sub,
     for (uint32_t i = 0; i < sub->n_devices; i++) {
         struct plan_runtime r = plan_runtime_estimate(&sub->devices[i], pl->s.split, sub->n_devices);
         uint64_t have = budget_room(p->wish, &sub->devices[i], r.bytes);
-        uint64_t gone = pl->law.device[i].bytes.compute + (i == 0 && !p->wish->projector_on_host ? p->wish->projector_bytes : 0);
+        uint64_t gone = pl->law.device[i].bytes.compute + draft_need(pl, i) + (i == 0 && !p->wish->projector_on_host ? p->wish->projector_bytes : 0);
         room[i] = have > gone ? (double)(have - gone) : 1.0;
     }
 }
@@ -132,6 +165,17 @@ static void even_split(uint32_t layers, uint32_t n, uint32_t *count)
         count[i] = layers / n + (i < layers % n);
 }
 
+/* By free memory, as two decimals: 20 and 14 GiB free give 0.59,0.41. */
+static void proportional_split(const struct machine *sub, struct law_settings *s)
+{
+    double all = 0;
+    for (uint32_t i = 0; i < sub->n_devices; i++)
+        all += (double)sub->devices[i].free_bytes;
+    s->n_tensor_split = all > 0 ? sub->n_devices : 0;
+    for (uint32_t i = 0; i < s->n_tensor_split; i++)
+        s->tensor_split[i] = round(100.0 * (double)sub->devices[i].free_bytes / all) / 100.0;
+}
+
 /* Balanced split by bytes: estimate, share the layers by what is left, again while that changes something. */
 static bool balance(struct placer *p, const struct machine *sub, struct placement *pl,
                     struct err *err)
@@ -147,7 +191,7 @@ static bool balance(struct placer *p, const struct machine *sub, struct placemen
                          ? n_layers - (uint32_t)pl->s.n_gpu_layers
                          : 0;
     struct placement best = *pl;
-    pl->law = (struct law_result){0};
+    pl->law = pl->draft = (struct law_result){0};
     for (int round = 0; round < SPLIT_ROUNDS; round++) {
         rooms_left(p, sub, pl, room);
         share_layers(cost + first, n_layers - first, room, sub->n_devices, count);
@@ -184,7 +228,9 @@ bool place_on(struct placer *p, uint32_t mask, const struct law_settings *s, str
         even_split(p->model->n_layers + 1, sub.n_devices, count);
         set_split(&pl.s, count, sub.n_devices);
         open = false;
-    } else if (p->wish->strategy == PLACE_PROPORTIONAL) {
+    } else if (open && p->wish->strategy == PLACE_PROPORTIONAL) {
+        if (!p->wish->as_command)
+            proportional_split(&sub, &pl.s);
         open = false;
     }
     ok = open ? balance(p, &sub, &pl, err) : evaluate(p, &sub, &pl, err);
@@ -206,7 +252,7 @@ bool place_exactly(struct placer *p, struct placement *pl, struct err *err)
 }
 
 /* Cheap bound: weights and KV alone against all rooms together. */
-static bool may_fit(struct placer *p, uint32_t mask, const struct law_settings *s, struct err *err)
+bool place_may_fit(struct placer *p, uint32_t mask, const struct law_settings *s, struct err *err)
 {
     struct machine sub;
     struct law_result r;
@@ -232,7 +278,7 @@ bool place_largest(struct placer *p, uint32_t mask, const struct law_settings *s
     if (hi < lo)
         lo = hi = max_ctx;
     t.n_ctx = lo;
-    if (!may_fit(p, mask, &t, err))
+    if (!place_may_fit(p, mask, &t, err))
         return false;
     t.n_ctx = hi;
     if (!place_on(p, mask, &t, &high, err))
@@ -265,194 +311,6 @@ bool place_largest(struct placer *p, uint32_t mask, const struct law_settings *s
     return true;
 }
 
-static int popcount(uint32_t v)
-{
-    return __builtin_popcount(v);
-}
-
-/* Faster sets first, then roomier ones: what decides between sets of the same number of cards. */
-static double set_rank(const struct placer *p, uint32_t mask)
-{
-    double rank = 0;
-    for (uint32_t i = 0; i < p->machine->n_devices; i++)
-        if (mask & (1u << i))
-            rank += p->machine->devices[i].bandwidth_gbs * 1e6 +
-                    (double)(p->machine->devices[i].free_bytes >> 20);
-    return rank;
-}
-
-static uint32_t sets_of_size(const struct placer *p, int size, uint32_t *sets, uint32_t cap)
-{
-    uint32_t n = 0, all = place_all_cards(p);
-    for (uint32_t mask = 1; mask <= all && n < cap; mask++) {
-        if (popcount(mask) != size)
-            continue;
-        uint32_t at = n++;
-        while (at > 0 && set_rank(p, sets[at - 1]) < set_rank(p, mask)) {
-            sets[at] = sets[at - 1];
-            at--;
-        }
-        sets[at] = mask;
-    }
-    return n;
-}
-
-enum { MAX_SETS = 512 };
-
-/* Fewest cards that hold s; false with *err untouched when none do. refused tells a refusal apart. */
-static bool fewest_cards(struct placer *p, const struct law_settings *s, struct placement *out,
-                         bool *refused, struct err *err)
-{
-    uint32_t sets[MAX_SETS];
-    int n_cards = (int)p->machine->n_devices;
-    int most = p->wish->max_gpus && (int)p->wish->max_gpus < n_cards ? (int)p->wish->max_gpus
-                                                                     : n_cards;
-    if (p->wish->strategy == PLACE_ONE)
-        most = 1;
-    for (int size = p->wish->spread ? most : 1; size <= most; size++) {
-        uint32_t n = sets_of_size(p, size, sets, MAX_SETS);
-        for (uint32_t i = 0; i < n; i++) {
-            struct err quiet = {0};
-            if (!may_fit(p, sets[i], s, &quiet)) {
-                *refused = *refused || quiet.code != ERR_NONE;
-                if (quiet.code != ERR_NONE && err)
-                    *err = quiet;
-                continue;
-            }
-            if (!place_on(p, sets[i], s, out, err)) {
-                *refused = true;
-                return false;
-            }
-            if (out->fits)
-                return true;
-        }
-    }
-    return false;
-}
-
-static uint32_t largest_set(struct placer *p)
-{
-    uint32_t sets[MAX_SETS];
-    int n_cards = (int)p->machine->n_devices;
-    int most = p->wish->max_gpus && (int)p->wish->max_gpus < n_cards ? (int)p->wish->max_gpus
-                                                                     : n_cards;
-    if (p->wish->strategy == PLACE_ONE)
-        most = 1;
-    return sets_of_size(p, most, sets, MAX_SETS) ? sets[0] : 0;
-}
-
-static uint32_t context_limit(const struct placer *p)
-{
-    uint32_t trained = p->model->hp.n_ctx_train;
-    return trained ? trained : 4096;
-}
-
-static void set_kv(struct law_settings *s, const struct plan_wish *w, uint32_t type)
-{
-    if (!(w->given & GIVEN_TYPE_K))
-        s->type_k = type;
-    if (!(w->given & GIVEN_TYPE_V))
-        s->type_v = type;
-}
-
-/* The cards were given a split: they are all used, as they stand. */
-static bool choose_given(struct placer *p, const struct law_settings *s, struct placement *out,
-                         struct err *err)
-{
-    if (p->wish->ctx_max || !(p->wish->given & GIVEN_CTX)) {
-        struct err quiet = {0};
-        struct law_settings t = *s;
-        t.n_ctx = 0;
-        if (place_largest(p, place_all_cards(p), &t, p->wish->min_context, context_limit(p), out,
-                          &quiet))
-            return true;
-        if (quiet.code != ERR_NONE) {
-            *err = quiet;
-            return false;
-        }
-    }
-    return place_on(p, place_all_cards(p), s, out, err);
-}
-
-/* No set holds the target context: the most cards, the largest context there, coarser KV if that is needed. */
-static bool shrink_context(struct placer *p, struct law_settings *s, uint32_t target,
-                           struct placement *out, struct err *err)
-{
-    static const uint32_t types[] = {GGUF_TYPE_F16, GGUF_TYPE_Q8_0, GGUF_TYPE_Q4_0};
-    uint32_t mask = largest_set(p), useful = target < 4096 ? target : 4096;
-    for (int pass = 0; pass < 2; pass++) {
-        for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-            struct err quiet = {0};
-            struct law_settings t = *s;
-            set_kv(&t, p->wish, types[i]);
-            uint32_t least = pass == 0 ? useful : p->wish->min_context;
-            if (place_largest(p, mask, &t, least, target, out, &quiet))
-                return true;
-        }
-    }
-    return place_on(p, mask, s, out, err);
-}
-
-static bool cards_are_given(const struct plan_wish *w)
-{
-    return (w->given & (GIVEN_TENSOR_SPLIT | GIVEN_MAIN_GPU)) ||
-           ((w->given & GIVEN_SPLIT_MODE) && w->s.split != SPLIT_LAYER);
-}
-
-/* What the engine would make of "auto", found once: asking it again for every candidate costs a third of each. */
-static bool resolve_flash(struct placer *p, struct law_settings *s, struct err *err)
-{
-    struct machine all;
-    struct law_result r;
-    if (s->flash != FLASH_AUTO)
-        return true;
-    place_submachine(p->machine, place_all_cards(p), &all);
-    p->candidates++;
-    if (!law_estimate_quick(p->model, &all, s, p->arena, &r, err))
-        return false;
-    s->flash = r.flash_on ? FLASH_ON : FLASH_OFF;
-    return true;
-}
-
-bool place_choose(struct placer *p, struct placement *out, struct err *err)
-{
-    const struct plan_wish *w = p->wish;
-    struct law_settings s = w->s;
-    bool ctx_open = !(w->given & GIVEN_CTX), refused = false;
-    uint32_t target = context_limit(p);
-    if (ctx_open)
-        s.n_ctx = target > 32768 && !w->ctx_max ? 32768 : target;
-    if (!resolve_flash(p, &s, err))
-        return false;
-    if (p->machine->n_devices == 0) {
-        if (ctx_open && !w->ctx_max && s.n_ctx > 8192)
-            s.n_ctx = 8192;
-        return place_on(p, 0, &s, out, err);
-    }
-    if (cards_are_given(w))
-        return choose_given(p, &s, out, err);
-
-    struct err first = {0};
-    bool found = fewest_cards(p, &s, out, &refused, &first);
-    if (!found && refused && first.code != ERR_NONE) {
-        *err = first;
-        return false;
-    }
-    if (found && ctx_open) {
-        struct placement wider;
-        struct err quiet = {0};
-        struct law_settings t = s;
-        if (place_largest(p, out->mask, &t, s.n_ctx, target, &wider, &quiet))
-            *out = wider;
-        return true;
-    }
-    if (found)
-        return true;
-    if (ctx_open)
-        return shrink_context(p, &s, s.n_ctx, out, err);
-    return place_on(p, largest_set(p), &s, out, err);
-}
-
 /* Experts of mixtures go first: they are most of the bytes and the fewest of the reads. */
 bool place_with_host(struct placer *p, uint32_t mask, const struct law_settings *s,
                      struct placement *out, struct err *err)
@@ -480,4 +338,110 @@ bool place_with_host(struct placer *p, uint32_t mask, const struct law_settings 
         }
     }
     return found;
+}
+
+const char *place_set_name(struct placer *p, uint32_t mask)
+{
+    struct str s = {0};
+    for (uint32_t i = 0; i < p->machine->n_devices; i++)
+        if (mask & (1u << i))
+            str_addf(&s, "%sGPU %d", s.len ? " + " : "", p->machine->devices[i].index);
+    char *name = s.failed || !s.data ? NULL : arena_strdup(p->arena, s.data);
+    str_finish(&s);
+    return name;
+}
+
+/* The cards of a mask in the placement's numbering. */
+static void pick_cards(const struct placer *p, uint32_t mask, struct speed_card *out)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < p->machine->n_devices; i++)
+        if (mask & (1u << i))
+            out[n++] = p->cards[i];
+}
+
+void place_speed(struct placer *p, const struct placement *pl, uint32_t depth, uint32_t streams,
+                 struct speed *out)
+{
+    struct machine sub;
+    struct speed_card cards[MACHINE_MAX_DEVICES];
+    place_submachine(p->machine, pl->mask, &sub);
+    pick_cards(p, pl->mask, cards);
+    struct speed_case c = {.model = p->model, .machine = &sub, .settings = &pl->s, .placement = &pl->law,
+                           .cards = cards, .depth = depth, .streams = streams,
+                           .tp_overhead = p->wish->tp_overhead};
+    speed_estimate(&c, out);
+}
+
+/* Times of every layer on every card, and what they take: the problem that search_split solves. */
+static bool make_problem(struct placer *p, const struct machine *sub, const struct placement *pl,
+                         const struct speed_card *cards, uint32_t streams, uint32_t depth,
+                         struct search_problem *out, struct err *err)
+{
+    uint32_t n_layers;
+    uint64_t *bytes = arena_array(p->arena, uint64_t, MODEL_MAX_LAYERS + 1);
+    struct speed_work *work = arena_new(p->arena, struct speed_work);
+    if (!bytes || !work)
+        return err_set(err, ERR_1201, "no memory for the layers' times");
+    if (!law_layer_costs(p->model, sub, &pl->s, p->arena, bytes, &n_layers, err))
+        return false;
+    double *ns = arena_array(p->arena, double, (size_t)sub->n_devices * n_layers);
+    if (!ns)
+        return err_set(err, ERR_1201, "no memory for the layers' times");
+    struct law_settings counted = pl->s;
+    counted.type_k = counted.type_v = GGUF_TYPE_F16;
+    speed_work_make(p->model, &counted, pl->law.flash_on, NULL, work);
+    *out = (struct search_problem){.n_layers = n_layers, .n_cards = sub->n_devices, .ns = ns, .bytes = bytes};
+    double room[MACHINE_MAX_DEVICES];
+    rooms_left(p, sub, pl, room);
+    for (uint32_t c = 0; c < sub->n_devices; c++) {
+        out->room[c] = (uint64_t)room[c];
+        out->hop_ns[c] = speed_hop_ns(speed_coefs);
+        for (uint32_t l = 0; l < n_layers; l++) {
+            double t = speed_layer_streams_ns(speed_coefs, work, l, &cards[c],
+                                              speed_host_gbs(&sub->host), streams, depth);
+            ns[c * n_layers + l] = t > 0 ? t : 0;
+        }
+    }
+    return true;
+}
+
+enum { FASTEST_ROUNDS = 3 };
+#define FASTEST_SLACK 0.002 /* splits this close in time count as equal: the evener one leaves more room */
+
+bool place_fastest(struct placer *p, uint32_t mask, const struct law_settings *s, uint32_t streams,
+                   uint32_t depth, struct placement *out, struct err *err)
+{
+    struct machine sub;
+    struct speed_card cards[MACHINE_MAX_DEVICES];
+    struct placement pl;
+    if (!place_on(p, mask, s, &pl, err))
+        return false;
+    *out = pl;
+    place_submachine(p->machine, mask, &sub);
+    if (sub.n_devices < 2 || pl.s.split != SPLIT_LAYER || pl.s.n_gpu_layers == 0 ||
+        (p->wish->given & GIVEN_TENSOR_SPLIT) || p->wish->strategy != PLACE_AUTO)
+        return true;
+    pick_cards(p, mask, cards);
+    for (int round = 0; round < FASTEST_ROUNDS; round++) {
+        struct search_problem problem;
+        struct search_answer answer;
+        struct arena_mark mark = arena_mark(p->arena);
+        bool ok = make_problem(p, &sub, &pl, cards, streams, depth, &problem, err) &&
+                  (search_split(&problem, FASTEST_SLACK, p->arena, &answer) ||
+                   err_set(err, ERR_1201, "no memory for the search"));
+        arena_rewind(p->arena, mark);
+        if (!ok)
+            return false;
+        if (!answer.feasible || same_split(&pl.s, answer.count, sub.n_devices))
+            return true;
+        set_split(&pl.s, answer.count, sub.n_devices);
+        if (!evaluate(p, &sub, &pl, err))
+            return false;
+        if (pl.fits) {
+            *out = pl;
+            return true;
+        }
+    }
+    return true;
 }

@@ -13,7 +13,7 @@
 
 struct plan_wish plan_default_wish(void)
 {
-    struct plan_wish w = {.s = law_default_settings()};
+    struct plan_wish w = {.s = law_default_settings(), .draft_s = law_default_settings()};
     w.s.n_outputs_max = 1; /* llama-server with one slot: logits of the last token only */
     w.s.n_outputs_per_seq = 1;
     w.safety_margin = 0.1;
@@ -146,33 +146,10 @@ static enum plan_verdict judge(const struct plan *p)
     return tight ? VERDICT_TIGHT : VERDICT_FITS;
 }
 
-/* The draft model shares the cards; it is placed by the same shares as the main one. */
-static bool estimate_draft(const struct placer *placer, const struct placement *pl,
-                           struct law_result *out, struct err *err)
-{
-    struct machine sub;
-    struct law_settings s = placer->wish->draft_s;
-    place_submachine(placer->machine, pl->mask, &sub);
-    s.split = pl->s.split;
-    s.n_tensor_split = pl->s.n_tensor_split;
-    memcpy(s.tensor_split, pl->s.tensor_split, sizeof(s.tensor_split));
-    s.main_gpu = pl->s.main_gpu;
-    s.n_ctx = pl->s.n_ctx;
-    return law_estimate(placer->wish->draft, &sub, &s, placer->arena, out, err) ||
-           err_prefix(err, "draft model");
-}
-
-static bool take(const struct placer *placer, const struct placement *pl, struct plan *p,
+static bool take(struct placer *placer, const struct placement *pl, struct plan *p,
                  struct err *err)
 {
-    struct law_result *draft = NULL;
-    if (placer->wish->draft) {
-        draft = arena_new(placer->arena, struct law_result);
-        if (!draft)
-            return err_set(err, ERR_1201, "no memory for the draft model's plan");
-        if (!estimate_draft(placer, pl, draft, err))
-            return false;
-    }
+    const struct law_result *draft = pl->draft.n_ctx ? &pl->draft : NULL;
     p->settings = pl->s;
     p->law = pl->law;
     p->flash_on = pl->law.flash_on;
@@ -187,6 +164,7 @@ static bool take(const struct placer *placer, const struct placement *pl, struct
         p->host.compute += draft->host.compute;
     }
     p->verdict = judge(p);
+    place_speed(placer, pl, pl->law.n_ctx_seq, 0, &p->speed);
     return true;
 }
 
@@ -197,7 +175,12 @@ static bool place_command(struct placer *p, struct placement *out, struct err *e
     out->s = p->wish->s;
     place_submachine(p->machine, out->mask, &sub);
     p->candidates++;
-    return law_estimate(p->model, &sub, &out->s, p->arena, &out->law, err);
+    bool quick = p->quick;
+    p->quick = false;
+    bool ok = law_estimate(p->model, &sub, &out->s, p->arena, &out->law, err) &&
+              place_draft(p, &sub, out, err);
+    p->quick = quick;
+    return ok;
 }
 
 /* The chosen placement with every layer in its graph; should that need more than the search saw, the next smaller
@@ -240,6 +223,11 @@ bool plan_make(const struct model *model, const struct machine *machine,
     *p = (struct plan){.model = model, .machine = machine, .wish = *wish};
     p->user_asked_cpu = asked_for_cpu(wish, machine);
     struct placer placer = {.model = model, .machine = machine, .wish = wish, .arena = arena, .quick = true};
+    placer.cards = arena_array(arena, struct speed_card, MACHINE_MAX_DEVICES);
+    if (!placer.cards)
+        return err_set(err, ERR_1201, "no memory for the cards");
+    for (uint32_t i = 0; i < machine->n_devices; i++)
+        speed_card_make(speed_coefs, &machine->devices[i], &placer.cards[i]);
     bool ok = wish->as_command ? place_command(&placer, pl, err)
                                : place_choose(&placer, pl, err) && confirm(&placer, pl, err);
     if (!ok)
@@ -255,7 +243,8 @@ bool plan_make(const struct model *model, const struct machine *machine,
     }
     if (!options_contexts(&placer, p, err) || !options_make(&placer, p, err))
         return false;
-    p->candidates = placer.candidates;
+    p->optimality = placer.best;
+    p->optimality.candidates = placer.candidates;
     if (!explain_reasons(p, arena))
         return err_set(err, ERR_1201, "no memory for the plan's reasons");
     if (placer.host && !wish->as_command && !add_spill(&placer, p, err))

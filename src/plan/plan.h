@@ -3,8 +3,16 @@
 #define PLAN_PLAN_H
 
 #include "law/law.h"
+#include "plan/speed.h"
 
-enum plan_goal { GOAL_BALANCED, GOAL_CONTEXT, GOAL_SPEED, GOAL_THROUGHPUT };
+/* What to be best at where something is open (CONTRACT 2). GOAL_FEWEST is what happens without --goal. */
+enum plan_goal {
+    GOAL_FEWEST,    /* fewest cards at min(trained, 32768) tokens, then the largest context there */
+    GOAL_BALANCED,  /* largest context up to 32768 within 10 % of the best speed */
+    GOAL_CONTEXT,   /* largest context */
+    GOAL_SPEED,     /* fastest single stream at the asked (or 8192) context */
+    GOAL_THROUGHPUT /* most tokens per second over 8 streams */
+};
 
 /* Engine programs whose commands we emit or parse; each has defaults of its own (plan/tool.c). */
 enum plan_tool {
@@ -43,6 +51,7 @@ struct plan_wish {
     uint64_t system_overhead_bytes; /* host memory kept free [2 GiB] */
     uint64_t host_memory_bytes;     /* 0: what the machine has */
     double kv_cache_factor;         /* [1.0] */
+    double tp_overhead;             /* share of speed lost to tensor parallelism, 0: from the link */
     uint32_t min_context;           /* [128] */
     uint64_t projector_bytes;       /* --mmproj: weights on the main GPU, 0 none */
     bool projector_on_host;
@@ -83,13 +92,25 @@ struct plan_host {
 struct plan_alternative {
     char key;             /* 'A', 'B', ... or '1', '2', ... in texts */
     const char *change;   /* "KV q8_0" */
-    const char *flags;    /* what to add to the command line */
+    const char *flags;    /* what to add to the command line; "": it takes another file or card */
     uint32_t context;     /* 0: none fits */
     enum plan_verdict verdict;
     const char *price;
     uint64_t freed_bytes; /* against the asked plan, all cards together */
     int64_t short_bytes;  /* > 0: still short by this much */
     bool combination;     /* more than one change */
+    bool other_cards;     /* needs cards that are not there: no flag does it */
+    double decode_tps;    /* at an empty context; 0: unknown */
+};
+
+/* How sure the choice is the best there is, under the law and the speed model. */
+struct plan_optimality {
+    bool proved;          /* every set of cards, cache type and split was looked at or ruled out by a bound */
+    uint64_t candidates;  /* placements worked out */
+    const char *objective; /* "context", "decode_tps", "throughput_tps", "cards" */
+    double best;
+    const char *runner_up; /* the next best choice in words, NULL: there is no other */
+    double runner_up_value;
 };
 
 enum { PLAN_MAX_ALTERNATIVES = 12, PLAN_MAX_REASONS = 16 };
@@ -109,11 +130,13 @@ struct plan {
     uint32_t used_mask;          /* bit i: devices[i] holds something */
     uint32_t placed_mask;        /* bit i: devices[i] is shown to the engine */
     uint32_t context_max[3];     /* f16, q8_0, q4_0; 0: none fits */
+    double context_tps[3];       /* decode there, at an empty context; 0: unknown */
     uint32_t n_alternatives;
     struct plan_alternative alternatives[PLAN_MAX_ALTERNATIVES];
     uint32_t n_reasons;
     const char *reasons[PLAN_MAX_REASONS];
-    uint64_t candidates;         /* placements looked at */
+    struct speed speed;          /* confidence SPEED_NONE: nothing can be said */
+    struct plan_optimality optimality;
     uint64_t needed_bytes, available_bytes; /* over used cards */
     const struct plan *spill; /* of a plan that does not fit: the same with layers in host memory, where that does */
 };

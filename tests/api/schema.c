@@ -142,6 +142,17 @@ static struct json_object *follow(const struct place *p, const char *ref)
     return strncmp(ref, "#/$defs/", 8) == 0 ? json_object_object_get(defs, ref + 8) : NULL;
 }
 
+/* A published schema beside this one: "plan.schema.json". */
+static bool check_other(const struct place *p, const char *ref, struct json_object *doc, const char *path)
+{
+    char kind[64];
+    snprintf(kind, sizeof(kind), "%.*s", (int)strcspn(ref, "."), ref);
+    struct place other = {schema_open(kind), p->why, p->cap};
+    bool ok = other.root ? check(&other, other.root, doc, path) : fail(p, path, "no such $ref", ref);
+    json_object_put(other.root);
+    return ok;
+}
+
 static bool check(const struct place *p, struct json_object *schema, struct json_object *doc,
                   const char *path)
 {
@@ -153,9 +164,12 @@ static bool check(const struct place *p, struct json_object *schema, struct json
             return fail(p, path, "schema keyword is not known:", key);
     }
     if (json_object_object_get_ex(schema, "$ref", &k)) {
-        struct json_object *target = follow(p, json_object_get_string(k));
+        const char *ref = json_object_get_string(k);
+        if (ref[0] != '#')
+            return check_other(p, ref, doc, path);
+        struct json_object *target = follow(p, ref);
         return target ? check(p, target, doc, path)
-                      : fail(p, path, "no such $ref", json_object_get_string(k));
+                      : fail(p, path, "no such $ref", ref);
     }
     if (json_object_object_get_ex(schema, "type", &k) && !check_type(p, k, doc, path))
         return false;

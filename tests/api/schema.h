@@ -8,7 +8,7 @@
 
 #include <json-c/json.h>
 
-/* Knows: $ref into $defs, type, enum, const, properties, required, additionalProperties, items,
+/* Knows: $ref into $defs and to a schema beside it, type, enum, const, properties, required, additionalProperties, items,
  * minItems, maxItems, minimum, pattern. A keyword it does not know is an error, and so is a member
  * of the document that the schema does not name: what is not published must not be written. why:
  * what is wrong and where. */

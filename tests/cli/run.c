@@ -240,8 +240,8 @@ static void check_widths(const char *text)
 {
     for (const char *p = text; *p;) {
         size_t n = strcspn(p, "\n");
-        char line[1024];
-        snprintf(line, sizeof(line), "%.*s", (int)n, p);
+        char line[1024] = "";
+        memcpy(line, p, n < sizeof(line) ? n : sizeof(line) - 1);
         if (widest_line(line) > 80 && strncmp(p, "       dualgpuopt ", 18) != 0)
             fail_msg("wider than 80 columns: %s", line);
         p += n + (p[n] == '\n');

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "engine/probe.h"
+#include "../scratch.h"
 
 static char root[64], program[128];
 
@@ -45,6 +46,13 @@ static int make_root(void **state)
         return -1;
     snprintf(program, sizeof(program), "%s/llama-server", root);
     setenv("XDG_CACHE_HOME", root, 1);
+    return 0;
+}
+
+static int drop_root(void **state)
+{
+    (void)state;
+    scratch_remove(root);
     return 0;
 }
 
@@ -138,5 +146,5 @@ int main(void)
         cmocka_unit_test(is_found_on_path),              cmocka_unit_test(endless_output_is_cut),
         cmocka_unit_test(what_is_no_program_is_not_run),
     };
-    return cmocka_run_group_tests(tests, make_root, NULL);
+    return cmocka_run_group_tests(tests, make_root, drop_root);
 }

@@ -190,7 +190,7 @@ static void an_unknown_architecture_has_no_graph(void **state)
     struct toy *t = *state;
 
     t->model.architecture = "nobody-knows-this";
-    assert_null(graph_for(&t->model));
+    assert_null(graph_for(&t->model, &t->settings));
     assert_false(toy_build(t, 64, 64));
 }
 

@@ -197,7 +197,8 @@ static bool dump(struct dump_options *o, struct err *err)
     if (!assign_make(&m, &mc, &o->s, &arena, &a, err) ||
         !cache_make(&m, &o->s, &a, o->s.flash != FLASH_OFF, &c, err))
         return false;
-    if (!compute_reserve(&m, &mc, &o->s, &a, &c, &arena, &r, err))
+    struct compute_load load;
+    if (!compute_reserve(&m, &mc, &o->s, &a, &c, &arena, &r, &load, err))
         return false;
     compute_setup_init(&u, &m, &mc, &o->s, &a, &c);
     uint32_t n = c.n_ctx < c.n_ubatch ? c.n_ctx : c.n_ubatch, np = o->s.n_seq_max;

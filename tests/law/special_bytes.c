@@ -55,6 +55,8 @@ static void check_row(const struct truth_row *row)
     struct law_result got;
     struct err err = {0};
     struct model m;
+    /* rows of a draft context name the weights of the model it shares */
+    bool loads = row->settings.context == CONTEXT_MAIN;
     open_model(row, &arena, &m);
     bool ok = law_estimate(&m, &machine, &row->settings, &arena, &got, &err);
     if (ok != row->ok)
@@ -65,9 +67,9 @@ static void check_row(const struct truth_row *row)
     for (uint32_t i = 0; i < row->n_devices; i++) {
         char where[24];
         snprintf(where, sizeof where, "device %u", i);
-        expect_bytes(row, where, &row->device[i], &got.device[i].bytes, true);
+        expect_bytes(row, where, &row->device[i], &got.device[i].bytes, loads);
     }
-    expect_bytes(row, "the host", &row->host, &got.host, row->n_devices > 0);
+    expect_bytes(row, "the host", &row->host, &got.host, loads && row->n_devices > 0);
     assert_int_equal(got.n_ctx, row->n_ctx);
 }
 

@@ -79,9 +79,12 @@ static bool estimate(const char *header, const char *name, struct err *err)
     s.n_ubatch = 64;
     s.n_seq_max = 2;
     s.n_rs_seq = 1;
-    return profile_read(header, name, &arena, &g, err) &&
-           model_from_gguf(&g, name, &arena, &m, err) &&
-           law_estimate(&m, &machine, &s, &arena, &got, err);
+    if (!profile_read(header, name, &arena, &g, err) ||
+        !model_from_gguf(&g, name, &arena, &m, err) ||
+        !law_estimate(&m, &machine, &s, &arena, &got, err))
+        return false;
+    s = law_nextn_settings(&s, got.n_ctx, GGUF_TYPE_F16, GGUF_TYPE_F16);
+    return m.hp.n_nextn == 0 || law_estimate(&m, &machine, &s, &arena, &got, err);
 }
 
 static void expect_answer(const struct section *s, int i, const char *instead)

@@ -331,6 +331,22 @@ static void test_first_rule_wins(void **state)
     assert_int_equal(override_find(&set, "blk.0.attn_q.weight", 0), OVERRIDE_NONE);
 }
 
+static void test_cpu_moe_has_its_place_among_rules(void **state)
+{
+    own(own_override_set) struct override_set set = {0};
+    struct law_settings s = law_default_settings();
+    s.n_overrides = 2;
+    s.overrides[0] = (struct law_override){"ffn_up", 1};
+    s.overrides[1] = (struct law_override){"exps", 0};
+    s.n_cpu_moe = 2;
+    s.overrides_after_cpu_moe = 1;
+    struct err err = {0};
+    assert_true(override_set_init(&set, &s, &err));
+    assert_int_equal(override_find(&set, "blk.0.ffn_up_exps.weight", 0), 1);
+    assert_int_equal(override_find(&set, "blk.1.ffn_down_exps.weight", 1), LAW_HOST);
+    assert_int_equal(override_find(&set, "blk.2.ffn_down_exps.weight", 2), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -350,6 +366,7 @@ int main(void)
         cmocka_unit_test(test_patterns_are_the_engines),
         cmocka_unit_test(test_patterns_that_cannot_be_read),
         cmocka_unit_test(test_first_rule_wins),
+        cmocka_unit_test(test_cpu_moe_has_its_place_among_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

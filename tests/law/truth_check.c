@@ -12,7 +12,7 @@ static int usage(void)
 {
     fputs(
         "usage: truth_check --rows FILE.jsonl[.gz]... [--models DIR] [--only MODEL] [--with TEXT]\n"
-        "                   [--static] [--verbose] [--most N]\n",
+        "                   [--static | --quick] [--verbose] [--most N]\n",
         stderr);
     return 2;
 }
@@ -37,6 +37,8 @@ int main(int argc, char **argv)
             opt.most_listed = (uint32_t)strtoul(value, NULL, 10);
         else if (strcmp(argv[i], "--static") == 0)
             opt.static_only = true, takes = false;
+        else if (strcmp(argv[i], "--quick") == 0)
+            opt.quick = true, takes = false;
         else if (strcmp(argv[i], "--verbose") == 0)
             opt.verbose = true, takes = false;
         else

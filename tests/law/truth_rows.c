@@ -82,6 +82,7 @@ static void read_settings(struct json_object *o, struct law_settings *s, struct 
     s->no_repack = number(o, "no_repack", 0) != 0;
     s->n_rs_seq = (uint32_t)number(o, "nrs", 0);
     s->mtp = number(o, "mtp", 0) != 0;
+    s->context = number(o, "nextn", 0) != 0 ? CONTEXT_NEXTN : CONTEXT_MAIN;
     read_overrides(s, text(o, "ot", ""), arena);
     const char *sm = text(o, "sm", "layer");
     s->split = strcmp(sm, "none") == 0     ? SPLIT_NONE

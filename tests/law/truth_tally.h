@@ -29,6 +29,7 @@ struct truth_options {
     const char *only;     /* models whose name contains it */
     const char *setting;  /* rows whose settings contain it */
     bool static_only;     /* weights and KV */
+    bool quick;           /* law_estimate_quick in place of law_estimate */
     bool verbose;         /* list rows that differ */
     uint32_t most_listed; /* 0: all */
 };

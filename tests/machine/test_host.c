@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "machine/machine.h"
+#include "../scratch.h"
 
 static char root[64];
 
@@ -34,6 +35,13 @@ static int make_root(void **state)
     (void)state;
     snprintf(root, sizeof(root), "/tmp/hostXXXXXX");
     return mkdtemp(root) ? 0 : -1;
+}
+
+static int drop_root(void **state)
+{
+    (void)state;
+    scratch_remove(root);
+    return 0;
 }
 
 static void reads_memory_and_avx2(void **state)
@@ -84,5 +92,5 @@ int main(void)
         cmocka_unit_test(a_container_limit_counts),
         cmocka_unit_test(without_meminfo_it_says_so),
     };
-    return cmocka_run_group_tests(tests, make_root, NULL);
+    return cmocka_run_group_tests(tests, make_root, drop_root);
 }

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -211,6 +212,137 @@ static void refusals_of_the_engine_are_errors(void **state)
     assert_true(err.n_fix > 0 && err.n_why > 0);
 }
 
+static void proportional_and_even_splits_are_as_asked(void **state)
+{
+    (void)state;
+    struct plan_wish w = plan_default_wish();
+    w.spread = true;
+    w.strategy = PLACE_PROPORTIONAL;
+    open_model("llama-2-7b:Q4_K_M");
+    cards("20480MiB,14336MiB");
+    make(&w);
+    assert_true(plan.settings.tensor_split[0] == 0.59 && plan.settings.tensor_split[1] == 0.41);
+    w.strategy = PLACE_EVEN;
+    cards("8GiB,8GiB,8GiB");
+    make(&w);
+    for (int i = 0; i < 3; i++)
+        assert_true(plan.settings.tensor_split[i] == 11);
+}
+
+static double make_goal(enum plan_goal goal, const char *set)
+{
+    struct plan_wish w = plan_default_wish();
+    w.goal = goal;
+    cards(set);
+    make(&w);
+    assert_true(plan.optimality.proved);
+    return plan.optimality.best;
+}
+
+static void a_goal_leaves_out_the_card_that_slows_the_rest(void **state)
+{
+    (void)state;
+    open_model("llama-3.1-8b:Q4_K_M");
+    make_goal(GOAL_SPEED, "rtx3060,rtx5090,rtx4090");
+    assert_int_equal(plan.used_mask, 2);
+    assert_non_null(plan.optimality.runner_up);
+    assert_true(plan.optimality.runner_up_value < plan.optimality.best);
+    make_goal(GOAL_CONTEXT, "rtx3060,rtx5090,rtx4090");
+    assert_int_equal(plan.law.n_ctx, 131072);
+}
+
+/* Every set of cards with every split, worked out one by one under the same law and speed model. */
+static double brute_force_speed(const char *set, uint32_t ctx)
+{
+    double best = 0;
+    struct plan_wish w = plan_default_wish();
+    w.s.n_ctx = ctx;
+    w.given = GIVEN_CTX | GIVEN_TENSOR_SPLIT | GIVEN_TYPE_K | GIVEN_TYPE_V;
+    w.s.n_tensor_split = 2;
+    cards(set);
+    uint32_t layers = model.n_layers + 1;
+    for (uint32_t first = 0; first <= layers; first++) {
+        w.s.tensor_split[0] = first;
+        w.s.tensor_split[1] = layers - first;
+        make(&w);
+        if (plan.verdict == VERDICT_FITS && plan.speed.decode.tps > best)
+            best = plan.speed.decode.tps;
+    }
+    char one[2][64];
+    size_t comma = strcspn(set, ",");
+    snprintf(one[0], sizeof(one[0]), "%.*s", (int)comma, set);
+    snprintf(one[1], sizeof(one[1]), "%s", set + comma + 1);
+    w.given &= ~(uint32_t)GIVEN_TENSOR_SPLIT;
+    w.s.n_tensor_split = 0;
+    for (int i = 0; i < 2; i++) {
+        cards(one[i]);
+        make(&w);
+        if (plan.verdict == VERDICT_FITS && plan.speed.decode.tps > best)
+            best = plan.speed.decode.tps;
+    }
+    cards(set);
+    return best;
+}
+
+static void the_fastest_plan_is_the_fastest_there_is(void **state)
+{
+    (void)state;
+    static const char *const sets[] = {"rtx5090:free=7GiB,rtx3060:free=9GiB", "rtx3060:free=7GiB,rtx4090:free=6GiB",
+                                       "rtx4090:free=8GiB,rtx4090:free=7GiB"};
+    open_model("llama-3.1-8b:Q4_K_M");
+    for (size_t i = 0; i < 3; i++) {
+        struct plan_wish w = plan_default_wish();
+        double best = brute_force_speed(sets[i], 8192);
+        w.goal = GOAL_SPEED;
+        w.s.n_ctx = 8192;
+        w.given = GIVEN_CTX | GIVEN_TYPE_K | GIVEN_TYPE_V;
+        make(&w);
+        /* among splits within 0.2 % the evener one is taken */
+        assert_true(plan.speed.decode.tps >= best * 0.997);
+        assert_true(plan.speed.decode.tps <= best * 1.0001);
+    }
+}
+
+static void more_memory_never_lowers_the_best_value(void **state)
+{
+    (void)state;
+    static const enum plan_goal goals[] = {GOAL_BALANCED, GOAL_CONTEXT, GOAL_SPEED, GOAL_THROUGHPUT};
+    static const char *const sets[] = {"rtx5090:free=26GiB,rtx4090:free=20GiB", "rtx5090:free=28GiB,rtx4090:free=20GiB",
+                                       "rtx5090:free=28GiB,rtx4090", "rtx5090,rtx4090", "rtx5090,rtx4090,rtx3060"};
+    open_model("llama-3.3-70b:Q4_K_M");
+    for (size_t g = 0; g < 4; g++) {
+        double before = 0;
+        for (size_t i = 0; i < 5; i++) {
+            double best = make_goal(goals[g], sets[i]);
+            if (best < before * 0.997)
+                fail_msg("goal %d: %s gives %f, less gave %f", goals[g], sets[i], best, before);
+            before = best;
+        }
+    }
+}
+
+static void balanced_stays_within_a_tenth_of_the_best_speed(void **state)
+{
+    (void)state;
+    static const char *const sets[] = {"rtx5090,rtx4090", "rtx3090,rtx3090,rtx3060", "rtx4090,rtx3060,rtx3060,rtx5090"};
+    open_model("llama-3.3-70b:IQ4_XS");
+    for (size_t i = 0; i < 3; i++) {
+        double best = make_goal(GOAL_SPEED, sets[i]);
+        make_goal(GOAL_BALANCED, sets[i]);
+        assert_true(plan.speed.decode.tps >= 0.899 * best);
+        assert_true(plan.law.n_ctx <= 32768);
+    }
+}
+
+static void a_goal_without_speeds_still_plans(void **state)
+{
+    (void)state;
+    open_model("llama-3.1-8b:Q4_K_M");
+    make_goal(GOAL_SPEED, "24GiB,12GiB");
+    assert_int_equal(plan.verdict, VERDICT_FITS);
+    assert_int_equal(plan.speed.confidence, SPEED_NONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +356,12 @@ int main(void)
         cmocka_unit_test_setup(equal_cards_may_change_places, reset),
         cmocka_unit_test_setup(without_a_gpu_it_is_a_plan_for_the_processor, reset),
         cmocka_unit_test_setup(refusals_of_the_engine_are_errors, reset),
+        cmocka_unit_test_setup(proportional_and_even_splits_are_as_asked, reset),
+        cmocka_unit_test_setup(a_goal_leaves_out_the_card_that_slows_the_rest, reset),
+        cmocka_unit_test_setup(the_fastest_plan_is_the_fastest_there_is, reset),
+        cmocka_unit_test_setup(more_memory_never_lowers_the_best_value, reset),
+        cmocka_unit_test_setup(balanced_stays_within_a_tenth_of_the_best_speed, reset),
+        cmocka_unit_test_setup(a_goal_without_speeds_still_plans, reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

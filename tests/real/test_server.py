@@ -1,0 +1,109 @@
+"""test_server: plans equal what a real llama-server reserves when it starts, compute on every device too."""
+import os
+import shlex
+
+import engine
+import ours
+
+# small enough to be loaded really; dense with experts' repacking types, and with recurrent state
+MODELS = ["qwen3-0.6b:Q4_K_M", "lfm2-350m:Q4_K_M"]
+SETTINGS = ["-c 4096", "-c 8192 -np 2 -ub 256 -fa off -ctk q8_0"]
+
+
+class ServerStart(ours.RealEngine):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.paths = [ours.make_model(ref, cls.folder, vocabulary=True) for ref in MODELS]
+
+    def start(self, command):
+        server = engine.Server(command, self.folder)
+        self.addCleanup(server.close)
+        return server
+
+    def check(self, server, document, gpus):
+        """Every size the server logged, to the last digit it prints; a sum of lines rounds per line."""
+        planned = ours.sizes(document, gpus)
+        planned["CPU_REPACK"] = {"weights": document["host"]["repack_bytes"]}
+        logged = server.buffers()
+        self.assertIn(("Host", "compute"), logged)
+        for (name, what), (mib, lines) in sorted(logged.items()):
+            with self.subTest(device=name, what=what):
+                self.assertAlmostEqual(planned[name][what] / engine.MIB, mib, delta=0.005 * lines + 1e-6)
+        for name, row in planned.items():
+            for what in row:
+                self.assertTrue((name, what) in logged or row[what] == 0, f"{name} {what}: only planned")
+        return len(logged)
+
+    def compare(self, path, gpus, settings):
+        command = ["-m", path, *settings.split(), *engine.choose(gpus), "--no-mmap", "-fit", "off",
+                   "--port", str(engine.free_port())]
+        document = ours.plan(gpus, ["--", "llama-server", *command])
+        self.assertEqual(document["kind"], "plan", document)
+        server = self.start(command)
+        count = self.check(server, document, gpus)
+        server.close()
+        return count
+
+    def test_processor_only(self):
+        for path in self.paths:
+            for settings in SETTINGS:
+                with self.subTest(model=os.path.basename(path), settings=settings):
+                    self.compare(path, [], settings)
+
+    def test_devices(self):
+        for path in self.paths:
+            for gpus in self.device_sets(2):
+                for settings in SETTINGS[:1] + ["-c 8192 -np 2 -ub 256 -fa off", "-c 2048 -ngl 9"]:
+                    names = [d.name for d in gpus]
+                    with self.subTest(model=os.path.basename(path), settings=settings, devices=names):
+                        self.compare(path, gpus, settings)
+
+    def test_emitted_command_starts_and_takes_what_was_planned(self):
+        for path in self.paths:
+            for gpus in [[], *self.device_sets(2)]:
+                wanted = [path, "-c", "4096", "--allow-cpu", "--spread"]
+                with self.subTest(model=os.path.basename(path), devices=[d.name for d in gpus]):
+                    document = ours.plan(gpus, wanted)
+                    self.assertEqual(document["kind"], "plan", document)
+                    text = ",".join(d.as_gpu() for d in gpus) or "none"
+                    words = shlex.split(ours.run(["plan", "--gpus", text, "-o", "args", *wanted]).stdout)
+                    self.assertEqual(words, document["command"]["argv"])
+                    words[words.index("--port") + 1] = str(engine.free_port())
+                    server = self.start([*words[1:], "--no-mmap"])
+                    self.check(server, document, gpus)
+                    server.close()
+
+
+class Command(ours.RealEngine):
+    """The engine must know every flag we emit: --version behind them ends it before it loads anything."""
+    SETTINGS = [
+        "-c 8192 -np 2 -b 1024 -ub 256 -ctk q8_0 -ctv q8_0 -fa on -ngl 20 -sm layer -ts 3,1 -ncmoe 2",
+        "-c 4096 -np 1 -sm none -mg 1 -nkvo --swa-full --no-repack -cmoe",
+        "-np 3 -ot ffn_down=CPU --no-op-offload -lv 4 --jinja",
+    ]
+
+    def test_every_emitted_flag_is_known(self):
+        path = ours.make_model("qwen3-30b-a3b:Q4_K_M", self.folder)
+        cards = "24000MiB,16000MiB"
+        for name, more in (("llama-server", " -kvu"), ("llama-fit-params", "")):
+            for settings in self.SETTINGS:
+                with self.subTest(program=name, settings=settings):
+                    command = [name, "-m", path, *(settings + more).split()]
+                    told = ours.run(["plan", "--gpus", cards, "-o", "args", "--", *command])
+                    words = shlex.split(told.stdout)
+                    self.assertEqual(words[:1], [name], told.stderr)
+                    done = engine.run(engine.find(name), [*words[1:], "--version"])
+                    self.assertEqual(done.returncode, 0, done.stderr[-500:])
+                    self.assertIn("version: ", done.stdout + done.stderr)
+
+    def test_probe_reads_version_and_settings(self):
+        told = ours.run(["engine", "probe", engine.find("llama-server"), "--json"])
+        self.assertEqual(told.returncode, 0, told.stderr)
+        document = ours.json.loads(told.stdout)
+        self.assertEqual(document["version"], engine.version())
+        self.assertTrue(document["settings"]["-c"] and document["settings"]["-ts"])
+
+
+if __name__ == "__main__":
+    ours.main()
