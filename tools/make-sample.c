@@ -14,8 +14,13 @@ static const char usage[] =
     "as the real one and takes next to no disk. --no-data: end after the header.\n"
     "Example: make-sample llama-3.3-70b:Q4_K_M llama-3.3-70b-Q4_K_M.gguf\n";
 
-/* Real vocabularies have about that many merges per hundred tokens. */
-enum { MERGES_PERCENT = 145 };
+/* Merges per hundred tokens: Llama 3's vocabulary has 280,147 for 128,256 tokens, others about one
+ * a token. */
+static uint32_t count_merges(const struct model *m)
+{
+    uint32_t percent = strcmp(m->architecture, "llama") == 0 ? 218 : 100;
+    return (uint32_t)((uint64_t)m->hp.n_vocab * percent / 100);
+}
 
 static void add_array(struct gguf_write *w, const struct gguf_key *key)
 {
@@ -87,8 +92,7 @@ static void fill(struct gguf_write *w, const struct gguf *header, const struct m
     add_file_type(w, m->quantization);
     gguf_write_u32(w, "general.quantization_version", 2);
     if (vocabulary)
-        gguf_write_vocabulary(w, m->hp.n_vocab,
-                              (uint32_t)((uint64_t)m->hp.n_vocab * MERGES_PERCENT / 100));
+        gguf_write_vocabulary(w, m->hp.n_vocab, count_merges(m));
     for (uint32_t i = 0; i < m->n_tensors; i++)
         gguf_write_tensor(w, m->tensors[i].name, m->tensors[i].type, m->tensors[i].n_dims,
                           m->tensors[i].ne);

@@ -1,4 +1,5 @@
-/* batching_json: advice for prompts of known lengths, as the member "batching" of a plan document. */
+/* batching_json: advice for prompts of known lengths, as the member "batching" of a plan document.
+ */
 #ifndef API_BATCHING_JSON_H
 #define API_BATCHING_JSON_H
 

@@ -1,4 +1,5 @@
-/* compare_json: two plans side by side as the document that scripts read; schema/compare.schema.json describes it. */
+/* compare_json: two plans side by side as the document that scripts read;
+ * schema/compare.schema.json describes it. */
 #ifndef API_COMPARE_JSON_H
 #define API_COMPARE_JSON_H
 

@@ -3,7 +3,7 @@
 
 #include "api/model_json.h"
 
-static void add_model(struct json *j, const struct model *m)
+void plan_json_model(struct json *j, const struct model *m)
 {
     json_key(j, "model");
     json_open_object(j);
@@ -83,7 +83,7 @@ static void add_source(struct json *j, const struct plan *p)
     json_close_object(j);
 }
 
-static void add_backend(struct json *j, const struct device *card)
+void plan_json_backend(struct json *j, const struct device *card)
 {
     static const char *const backends[] = {"cuda", "rpc", "rocm", "vulkan"};
     json_key_str(j, "backend", backends[card->backend]);
@@ -98,7 +98,7 @@ static void add_device(struct json *j, const struct plan *p, uint32_t i)
     json_key_i64(j, "index", d->card->index);
     json_key_str(j, "uuid", d->card->uuid);
     json_key_str(j, "name", d->card->name);
-    add_backend(j, d->card);
+    plan_json_backend(j, d->card);
     json_key_u64(j, "total_bytes", d->card->total_bytes);
     json_key_u64(j, "free_bytes", d->card->free_bytes);
     json_key(j, "layers");
@@ -225,7 +225,7 @@ static void add_shortfall(struct json *j, const struct plan *p)
     json_close_array(j);
 }
 
-static void add_texts(struct json *j, const char *key, const char *const *texts, uint32_t n)
+void plan_json_texts(struct json *j, const char *key, const char *const *texts, uint32_t n)
 {
     json_key(j, key);
     json_open_array(j);
@@ -234,23 +234,26 @@ static void add_texts(struct json *j, const char *key, const char *const *texts,
     json_close_array(j);
 }
 
+void plan_json_occupants(struct json *j, uint32_t device, const struct device *card)
+{
+    for (uint32_t k = 0; k < card->n_occupants; k++) {
+        const struct occupant *o = &card->occupants[k];
+        json_open_object(j);
+        json_key_u64(j, "device", device);
+        json_key_u64(j, "pid", o->pid);
+        json_key_str(j, "name", o->name);
+        json_key(j, "bytes");
+        o->bytes == UINT64_MAX ? json_add_null(j) : json_add_u64(j, o->bytes);
+        json_close_object(j);
+    }
+}
+
 static void add_occupants(struct json *j, const struct plan *p)
 {
     json_key(j, "occupants");
     json_open_array(j);
-    for (uint32_t i = 0; i < p->n_devices; i++) {
-        const struct device *card = p->devices[i].card;
-        for (uint32_t k = 0; k < card->n_occupants; k++) {
-            const struct occupant *o = &card->occupants[k];
-            json_open_object(j);
-            json_key_i64(j, "device", i);
-            json_key_u64(j, "pid", o->pid);
-            json_key_str(j, "name", o->name);
-            json_key(j, "bytes");
-            o->bytes == UINT64_MAX ? json_add_null(j) : json_add_u64(j, o->bytes);
-            json_close_object(j);
-        }
-    }
+    for (uint32_t i = 0; i < p->n_devices; i++)
+        plan_json_occupants(j, i, p->devices[i].card);
     json_close_array(j);
 }
 
@@ -277,7 +280,7 @@ static void add_optimality(struct json *j, const struct plan *p)
     json_close_object(j);
 }
 
-static void add_command(struct json *j, const struct engine_command *c)
+void plan_json_command(struct json *j, const struct engine_command *c)
 {
     json_key(j, "command");
     if (!c) {
@@ -285,7 +288,7 @@ static void add_command(struct json *j, const struct engine_command *c)
         return;
     }
     json_open_object(j);
-    add_texts(j, "argv", c->words, c->n_words);
+    plan_json_texts(j, "argv", c->words, c->n_words);
     json_key(j, "env");
     json_open_object(j);
     for (uint32_t i = 0; i < c->n_variables; i++)
@@ -299,7 +302,7 @@ void plan_json(struct json *j, const struct plan_document *doc)
     const struct plan *p = doc->plan;
     json_key_bool(j, "simulated", p->machine->simulated);
     json_key_str(j, "verdict", plan_verdict_name(p->verdict));
-    add_model(j, p->model);
+    plan_json_model(j, p->model);
     add_settings(j, p);
     json_key(j, "devices");
     json_open_array(j);
@@ -311,10 +314,10 @@ void plan_json(struct json *j, const struct plan_document *doc)
     add_context_max(j, p);
     add_alternatives(j, p);
     add_shortfall(j, p);
-    add_texts(j, "reasons", p->reasons, p->n_reasons);
+    plan_json_texts(j, "reasons", p->reasons, p->n_reasons);
     add_occupants(j, p);
     add_optimality(j, p);
-    add_command(j, doc->command);
-    add_texts(j, "not_accounted", doc->request ? doc->request->not_accounted : NULL,
+    plan_json_command(j, doc->command);
+    plan_json_texts(j, "not_accounted", doc->request ? doc->request->not_accounted : NULL,
               doc->request ? doc->request->n_not_accounted : 0);
 }

@@ -14,4 +14,12 @@ struct plan_document {
 /* The members of an open object, after "schema" and "kind". */
 void plan_json(struct json *j, const struct plan_document *doc);
 
+/* Members and parts that plans for other engines have too. */
+void plan_json_model(struct json *j, const struct model *m);
+void plan_json_backend(struct json *j, const struct device *card);
+/* Items of an open array. */
+void plan_json_occupants(struct json *j, uint32_t device, const struct device *card);
+void plan_json_texts(struct json *j, const char *key, const char *const *texts, uint32_t n);
+void plan_json_command(struct json *j, const struct engine_command *c);
+
 #endif

@@ -16,8 +16,9 @@ enum scope {
     SCOPE_SHOW = 1 << 4,
     SCOPE_HELP = 1 << 5,
     SCOPE_DOCTOR = 1 << 6,
-    SCOPE_BESIDE = 1 << 7, /* what stands beside one plan: other models, lengths of prompts */
+    SCOPE_BESIDE = 1 << 7, /* plan alone: the engine, other models, lengths of prompts */
     SCOPE_SUGGEST = 1 << 8,
+    SCOPE_VLLM = 1 << 9, /* settings of vLLM */
 };
 
 enum option_kind { OPTION_SWITCH, OPTION_VALUE, OPTION_MAYBE };

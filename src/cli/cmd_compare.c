@@ -1,4 +1,5 @@
-/* cmd_compare: the command `compare`: two plans side by side, the difference, and what it comes to. */
+/* cmd_compare: the command `compare`: two plans side by side, the difference, and what it comes to.
+ */
 #include <math.h>
 #include <string.h>
 
@@ -10,7 +11,6 @@
 #include "plan/compare.h"
 
 #define GIB 1073741824.0
-
 
 struct pair {
     struct plan_side side[2];
@@ -27,8 +27,14 @@ static void finish_pair(struct pair *p)
 /* Options that belong to one plan's answer. */
 static bool check_options(const struct cli *c, struct err *err)
 {
-    static const struct { enum option_id id; const char *name; } others[] = {
-        {OPTION_EXPLAIN, "--explain"}, {OPTION_EXPORT, "--export"}, {OPTION_ALL, "--all"}};
+    static const struct {
+        enum option_id id;
+        const char *name;
+    } others[] = {
+        {OPTION_EXPLAIN, "--explain"},
+        {OPTION_EXPORT,  "--export" },
+        {OPTION_ALL,     "--all"    }
+    };
     const char *form = c->words.value[OPTION_OUTPUT];
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
         if (!given(c, others[i].id))
@@ -85,7 +91,9 @@ static void add_difference(struct table *t, const struct compare_row *r)
     else if (r->better == COMPARE_SAME)
         table_cell(t, "same");
     else if (r->unit == COMPARE_TEXT)
-        table_cell(t, r->better == COMPARE_OTHER ? "different" : r->better == COMPARE_A ? "A better" : "B better");
+        table_cell(t, r->better == COMPARE_OTHER ? "different"
+                      : r->better == COMPARE_A   ? "A better"
+                                                 : "B better");
     else if (r->unit == COMPARE_BYTES)
         table_cellf(t, "%+.2f GiB", d / GIB);
     else if (r->value[0] > 0)
@@ -115,7 +123,9 @@ static void write_table(struct cli *c, const struct pair *p)
     static const char *const better[] = {"", "A", "B", ""};
     static const char *const words[] = {"same", "a", "b", "different"};
     own(own_table) struct table t = {0};
-    struct table_style style = {.width = c->look.width, .plain = c->look.plain, .ascii = c->look.ascii,
+    struct table_style style = {.width = c->look.width,
+                                .plain = c->look.plain,
+                                .ascii = c->look.ascii,
                                 .no_heading = c->look.quiet};
     table_column(&t, "", TABLE_LEFT);
     table_column(&t, "A", TABLE_RIGHT);

@@ -8,7 +8,8 @@
 #include "api/planner.h"
 #include "base/own.h"
 #include "base/table.h"
-#include "cli/cli.h"
+#include "cli/plan_vllm.h"
+#include "model/hub_layout.h"
 
 enum { PATH_MOST = 32 };
 
@@ -268,8 +269,40 @@ static void show_header(struct cli *c, const struct model *m)
         str_addf(&c->out, "  window of %s tokens%s\n", str_grouped(h->n_swa, a),
                  h->swa_chunked ? ", in chunks" : "");
     if (!m->from_file)
-        str_add(&c->out, "  exact data of a built-in profile or a description, no file was read\n");
+        str_add(&c->out, "  computed from a profile or a description: no file of weights was read\n");
     str_add(&c->out, "\n");
+}
+
+static bool open_layout(struct cli *c, const char *ref, const struct model **out, struct err *err)
+{
+    struct model *m = arena_new(&c->arena, struct model);
+    struct hub_model *hub = arena_new(&c->arena, struct hub_model);
+    if (!m || !hub)
+        return err_set(err, ERR_1201, "no memory for a model");
+    *out = m;
+    return hub_open(ref, &c->arena, hub, err) && hub_to_model(hub, &c->arena, m, err);
+}
+
+/* GGUF first; a repository that holds none is looked at again as safetensors. */
+static bool open_any(struct cli *c, struct cache_loan *loan, const struct model **out,
+                     struct err *err)
+{
+    const char *ref = c->words.word[0];
+    struct err second = {0};
+    struct planner *planner = cli_planner(err);
+    if (!planner)
+        return false;
+    if (plan_vllm_layout(ref))
+        return open_layout(c, ref, out, err);
+    if (planner_open(planner, ref, c->words.value[OPTION_QUANT], loan, out, err))
+        return true;
+    if (!plan_vllm_no_gguf(ref, err) || given(c, OPTION_QUANT))
+        return false;
+    if (open_layout(c, ref, out, &second))
+        return true;
+    if (second.code != ERR_2001)
+        *err = second;
+    return false;
 }
 
 bool cmd_model_show(struct cli *c, struct err *err)
@@ -277,9 +310,7 @@ bool cmd_model_show(struct cli *c, struct err *err)
     own(own_cache_loan) struct cache_loan loan = {0};
     const struct model *m;
     struct json j;
-    struct planner *planner = cli_planner(err);
-    if (!planner ||
-        !planner_open(planner, c->words.word[0], c->words.value[OPTION_QUANT], &loan, &m, err))
+    if (!open_any(c, &loan, &m, err))
         return false;
     if (c->look.json) {
         cli_json_start(c, &j, "model");

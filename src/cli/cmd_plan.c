@@ -3,9 +3,11 @@
 
 #include "api/batching_json.h"
 #include "api/plan_json.h"
+#include "api/vllm_json.h"
 #include "base/json.h"
 #include "base/own.h"
 #include "cli/plan_lengths.h"
+#include "cli/plan_vllm.h"
 #include "plan/explain.h"
 
 enum form { FORM_TEXT, FORM_JSON, FORM_ARGS, FORM_ENV, FORM_SH };
@@ -41,7 +43,10 @@ static bool write_json(struct cli *c, const struct plan_job *job, struct err *er
     struct plan_document doc = {
         .plan = job->plan, .command = &job->command, .request = &job->request};
     cli_json_start(c, &j, "plan");
-    plan_json(&j, &doc);
+    if (job->vllm)
+        vllm_json(&j, &job->vllm->plan, job->model, &job->command, &job->vllm->request);
+    else
+        plan_json(&j, &doc);
     if (job->batching)
         batching_json(&j, job->batching);
     return cli_json_finish(c, &j, err);
@@ -65,7 +70,7 @@ static void add_remarks(const struct plan_job *job, bool script, struct str *out
     plan_simulated(job->plan, &cards);
     if (cards.len)
         str_addf(out, "# planned for simulated cards: %s\n", cards.data);
-    if (script && !job->model->from_file)
+    if (script && !job->vllm && !job->model->from_file)
         str_addf(out, "# %s is no file: put the path of yours after -m\n", job->model->path);
 }
 
@@ -87,8 +92,26 @@ static void write_env(const struct plan_job *job, struct str *out)
     command_write_env(&job->command, out);
 }
 
+static void write_vllm(struct cli *c, const struct plan_job *job)
+{
+    if (c->look.plain)
+        vllm_records(job, &c->out);
+    else if (c->look.accessible)
+        vllm_sentences(job, &c->out);
+    else
+        vllm_text(job, &c->look, &c->out);
+    if (given(c, OPTION_EXPLAIN)) {
+        str_add(&c->out, "\n");
+        vllm_explain(&job->vllm->plan, &c->out);
+    }
+}
+
 static void write_text(struct cli *c, const struct plan_job *job)
 {
+    if (job->vllm) {
+        write_vllm(c, job);
+        return;
+    }
     if (c->look.plain)
         plan_records(job, &c->out);
     else if (c->look.accessible)
@@ -130,18 +153,53 @@ static bool export_env(struct cli *c, const struct plan_job *job, struct err *er
     return true;
 }
 
+/* A repository without GGUF files is looked at again as what vLLM serves; where it is none of that
+ * either, the first answer stands. */
+static bool try_vllm(struct cli *c, struct plan_job *job, bool automatic, struct err *err)
+{
+    struct err second = {0};
+    if (!plan_vllm_again(c, err))
+        return false;
+    plan_job_finish(job);
+    *job = (struct plan_job){0};
+    if (plan_vllm_make(c, job, automatic, &second)) {
+        *err = second;
+        return true;
+    }
+    if (second.code != ERR_2001)
+        *err = second;
+    return false;
+}
+
+static bool make(struct cli *c, struct plan_job *job, struct err *err)
+{
+    bool vllm, automatic;
+    if (!plan_vllm_wanted(c, &vllm, &automatic, err))
+        return false;
+    if (vllm)
+        return plan_vllm_make(c, job, automatic, err);
+    if (!plan_job_make(c, job, err))
+        return try_vllm(c, job, automatic, err);
+    return plan_lengths_make(c, job->plan, &job->batching, err) &&
+           (!automatic || plan_vllm_reason(c, job, err));
+}
+
 static bool answer(struct cli *c, struct plan_job *job, enum form form, struct err *err)
 {
     bool command = form != FORM_TEXT || given(c, OPTION_EXPORT);
-    return plan_job_make(c, job, err) && plan_lengths_make(c, job->plan, &job->batching, err) &&
-           (!command || plan_job_command(c, job, err)) &&
+    return make(c, job, err) &&
+           (!command ||
+            (job->vllm ? plan_vllm_command(c, job, err) : plan_job_command(c, job, err))) &&
            write_form(c, job, form, err) && export_env(c, job, err);
 }
 
 bool cmd_plan(struct cli *c, struct err *err)
 {
     enum form form;
-    if (given(c, OPTION_WITH))
+    bool vllm, automatic;
+    if (!plan_vllm_wanted(c, &vllm, &automatic, err))
+        return false;
+    if (given(c, OPTION_WITH) && !vllm)
         return cmd_together(c, err);
     struct plan_job *job = arena_new(&c->arena, struct plan_job);
     if (!job)
@@ -150,7 +208,9 @@ bool cmd_plan(struct cli *c, struct err *err)
         return false;
     c->look.json = form == FORM_JSON;
     bool ok = answer(c, job, form, err);
-    c->exit_code = ok ? plan_exit_code(job->plan) : 0;
+    c->exit_code = !ok         ? 0
+                   : job->vllm ? vllm_exit_code(&job->vllm->plan)
+                               : plan_exit_code(job->plan);
     plan_job_finish(job);
     return ok;
 }

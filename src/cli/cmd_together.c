@@ -1,4 +1,5 @@
-/* cmd_together: `plan A --with B`: several models on the same cards, planned and judged as a whole. */
+/* cmd_together: `plan A --with B`: several models on the same cards, planned and judged as a whole.
+ */
 #include <string.h>
 #include <sys/stat.h>
 
@@ -11,7 +12,8 @@ enum form { FORM_TEXT, FORM_JSON, FORM_ARGS };
 
 static bool too_many(struct err *err)
 {
-    return err_set(err, ERR_2113, "--with: %d models side by side are the most", TOGETHER_MAX_MODELS);
+    return err_set(err, ERR_2113, "--with: %d models side by side are the most",
+                   TOGETHER_MAX_MODELS);
 }
 
 /* Every --with of the command line, in order. */
@@ -54,8 +56,14 @@ static const char *open_at(struct cli *c, const char *text)
 /* What counts for the machine counts for all. */
 static int shared_words(const struct cli *c, const char **out)
 {
-    static const struct { enum option_id id; const char *name; } shared[] = {
-        {OPTION_GPUS, "--gpus"}, {OPTION_KEEP_FREE, "--keep-free"}, {OPTION_HOST_MEMORY, "--host-memory"}};
+    static const struct {
+        enum option_id id;
+        const char *name;
+    } shared[] = {
+        {OPTION_GPUS,        "--gpus"       },
+        {OPTION_KEEP_FREE,   "--keep-free"  },
+        {OPTION_HOST_MEMORY, "--host-memory"}
+    };
     int n = 0;
     for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]); i++) {
         if (!c->words.value[shared[i].id])
@@ -71,14 +79,22 @@ static int shared_words(const struct cli *c, const char **out)
 /* A side's own words may not speak of the machine, nor of more models. */
 static bool check_side(const struct cli *c, const struct plan_side *s, struct err *err)
 {
-    static const struct { enum option_id id; const char *name; } of_all[] = {
-        {OPTION_GPUS, "--gpus"}, {OPTION_HOST_MEMORY, "--host-memory"}, {OPTION_WITH, "--with"},
-        {OPTION_LENGTHS, "--lengths"}, {OPTION_GOAL, "--goal"}};
+    static const struct {
+        enum option_id id;
+        const char *name;
+    } of_all[] = {
+        {OPTION_GPUS,        "--gpus"       },
+        {OPTION_HOST_MEMORY, "--host-memory"},
+        {OPTION_WITH,        "--with"       },
+        {OPTION_LENGTHS,     "--lengths"    },
+        {OPTION_GOAL,        "--goal"       }
+    };
     for (size_t i = 0; i < sizeof(of_all) / sizeof(of_all[0]); i++) {
         const char *its = s->cli.words.value[of_all[i].id], *ours = c->words.value[of_all[i].id];
         if (!its || (ours && strcmp(its, ours) == 0))
             continue;
-        err_set(err, ERR_2113, "%s stands in the quotes of --with, but holds for all models", of_all[i].name);
+        err_set(err, ERR_2113, "%s stands in the quotes of --with, but holds for all models",
+                of_all[i].name);
         return err_fix(err, NULL, "put it outside of the quotes");
     }
     if (!s->cli.words.dashes)
@@ -89,9 +105,16 @@ static bool check_side(const struct cli *c, const struct plan_side *s, struct er
 
 static bool check_options(const struct cli *c, enum form *form, struct err *err)
 {
-    static const struct { enum option_id id; const char *name; } others[] = {
-        {OPTION_EXPLAIN, "--explain"}, {OPTION_EXPORT, "--export"}, {OPTION_ALL, "--all"},
-        {OPTION_GOAL, "--goal"},       {OPTION_LENGTHS, "--lengths"}};
+    static const struct {
+        enum option_id id;
+        const char *name;
+    } others[] = {
+        {OPTION_EXPLAIN, "--explain"},
+        {OPTION_EXPORT,  "--export" },
+        {OPTION_ALL,     "--all"    },
+        {OPTION_GOAL,    "--goal"   },
+        {OPTION_LENGTHS, "--lengths"}
+    };
     const char *asked = c->words.value[OPTION_OUTPUT];
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
         if (!given(c, others[i].id))
@@ -100,7 +123,8 @@ static bool check_options(const struct cli *c, enum form *form, struct err *err)
         return err_fix(err, NULL, "leave one of them away");
     }
     if (c->words.dashes) {
-        err_set(err, ERR_2113, "--with chooses places, but a whole command leaves nothing to choose");
+        err_set(err, ERR_2113,
+                "--with chooses places, but a whole command leaves nothing to choose");
         return err_fix(err, NULL, "plan the model instead of its command");
     }
     *form = c->look.json ? FORM_JSON : FORM_TEXT;
@@ -173,7 +197,8 @@ static bool make_plans(struct cli *c, struct together_job *job, struct err *err)
     for (uint32_t i = 0; i < job->n; i++) {
         struct plan_job *j = &job->side[i].job;
         job->names[i] = j->request.model_ref;
-        parts[i] = (struct together_part){.name = job->names[i], .model = j->model, .wish = j->request.wish};
+        parts[i] = (struct together_part){
+            .name = job->names[i], .model = j->model, .wish = j->request.wish};
     }
     if (!together_make(parts, job->n, &job->side[0].job.machine, &c->arena, &job->result, err))
         return false;
@@ -200,7 +225,8 @@ static bool write_json(struct cli *c, const struct together_job *job, struct err
     struct plan_document docs[TOGETHER_MAX_MODELS] = {0};
     for (uint32_t i = 0; i < job->n; i++) {
         const struct plan_job *one = &job->side[i].job;
-        docs[i] = (struct plan_document){.plan = one->plan, .command = &one->command, .request = &one->request};
+        docs[i] = (struct plan_document){
+            .plan = one->plan, .command = &one->command, .request = &one->request};
     }
     cli_json_start(c, &j, "plans");
     together_json(&j, &job->result, docs, job->names);

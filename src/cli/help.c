@@ -71,12 +71,23 @@ static const char *value_word(const struct flag *f)
     return f->value == VALUE_NONE ? "" : f->value == VALUE_NUMBER ? "N" : "VALUE";
 }
 
+/* Their names alone. */
+static void add_vllm(unsigned scopes, struct str *out)
+{
+    size_t n;
+    const struct option *o = option_table(&n);
+    str_add(out, scopes & SCOPE_VLLM ? "; vLLM's:" : "");
+    for (size_t i = 0; i < n; i++)
+        if (o[i].scope & scopes & SCOPE_VLLM)
+            str_addf(out, " %.*s", (int)strcspn(o[i].names, " "), o[i].names);
+}
+
 /* The engine's most used settings, then the names of the others: each has a line in `help
  * settings`. */
-static void add_settings(struct str *out)
+static void add_settings(unsigned scopes, struct str *out)
 {
-    static const enum flag_id most_used[] = {FLAG_CTX,        FLAG_PARALLEL,     FLAG_FLASH,
-                                             FLAG_GPU_LAYERS, FLAG_TENSOR_SPLIT, FLAG_N_CPU_MOE};
+    static const enum flag_id most_used[] = {FLAG_CTX, FLAG_PARALLEL, FLAG_GPU_LAYERS,
+                                             FLAG_TENSOR_SPLIT, FLAG_N_CPU_MOE};
     own(own_str) struct str all = {0};
     size_t n;
     const struct flag *f = flag_table(&n);
@@ -90,6 +101,7 @@ static void add_settings(struct str *out)
         else if (f[i].id != FLAG_HARMLESS)
             str_addf(&all, "%s%.*s", all.len ? " " : "", (int)strcspn(f[i].names, " "), f[i].names);
     }
+    add_vllm(scopes, &all);
     text_wrap(out, "  ", 2, all.data ? all.data : "", WIDTH);
 }
 
@@ -107,9 +119,9 @@ bool help_command(const struct command *cmd, struct str *out)
         str_add(out, "\n");
         text_wrap(out, "", 0, cmd->more, WIDTH);
     }
-    add_options(cmd->scopes, "Options", out);
+    add_options(cmd->scopes & ~(unsigned)SCOPE_VLLM, "Options", out);
     if (cmd->scopes & SCOPE_ENGINE)
-        add_settings(out);
+        add_settings(cmd->scopes, out);
     add_options(SCOPE_ALL, "Everywhere", out);
     return true;
 }
@@ -163,6 +175,15 @@ void help_settings(struct str *out)
             str_addf(&names, "  (%s)", f[i].variable);
         text_wrap(out, "", 2, names.data ? names.data : "", WIDTH);
         text_wrap(out, "      ", 6, f[i].help, WIDTH);
+    }
+    const struct option *o = option_table(&n);
+    for (size_t i = 0; i < n; i++) {
+        own(own_str) struct str names = {0};
+        if (!(o[i].scope & SCOPE_VLLM))
+            continue;
+        help_names(o[i].names, o[i].value, false, &names);
+        text_wrap(out, "", 2, names.data ? names.data : "", WIDTH);
+        text_wrap(out, "      ", 6, o[i].help, WIDTH);
     }
 }
 

@@ -107,7 +107,7 @@ static bool is_form(const char *word, bool *has_value)
            str_starts(word, "--color=") || str_starts(word, "--export=");
 }
 
-static bool keep_words(struct cli *c, struct plan_job *job, struct err *err)
+bool plan_job_words(struct cli *c, struct plan_job *job, struct err *err)
 {
     own(own_str) struct str s = {0};
     const struct words *w = &c->words;
@@ -173,7 +173,7 @@ bool plan_job_make(struct cli *c, struct plan_job *job, struct err *err)
         !use_cards(job, err) || !split_layers(c, job, err) || !make_plan(c, job, err))
         return false;
     job->spill = job->plan->spill;
-    return keep_words(c, job, err);
+    return plan_job_words(c, job, err);
 }
 
 void plan_job_finish(struct plan_job *job)

@@ -7,6 +7,7 @@
 #include "engine/command.h"
 
 struct batching_advice;
+struct vllm_job;
 
 struct plan_job {
     struct engine_request request;
@@ -18,6 +19,8 @@ struct plan_job {
     const struct plan
         *spill; /* the asked plan does not fit, this one does with layers in host memory; or NULL */
     const struct batching_advice *batching; /* with --lengths, or NULL */
+    struct vllm_job *vllm; /* planned for vLLM: plan is then only its outline; or NULL */
+    const char *engine_why; /* with --engine auto: why this engine */
     struct engine_probe probe;
     struct engine_command command; /* after plan_job_command */
     struct err no_cards;           /* why there is no card, when none was named */
@@ -29,11 +32,18 @@ struct plan_job {
 bool plan_job_make(struct cli *c, struct plan_job *job, struct err *err);
 void plan_job_finish(struct plan_job *job);
 
+/* The command line as people would type it, into job->again. */
+bool plan_job_words(struct cli *c, struct plan_job *job, struct err *err);
+
 /* Only the first step: the cards of --gpus, else the real ones; no_cards tells why there is none. */
 bool plan_job_machine(struct cli *c, struct plan_job *job, struct err *err);
 
 /* Options, settings and variables into the request; --split with layers waits for the model. */
 bool plan_request_read(struct cli *c, struct engine_request *r, struct err *err);
+/* The part of it that every engine has: goal, cards to use, room to keep, variables. */
+bool plan_request_options(struct cli *c, struct plan_wish *w, struct err *err);
+/* ERR_2113 where something that chooses stands beside a whole command. */
+bool plan_request_alone(struct cli *c, struct err *err);
 bool plan_request_lists_layers(const char *way); /* --split 46,34 */
 /* One engine setting under the spelling that was typed, so that an error names what stands there.
  */
@@ -52,6 +62,10 @@ void plan_sentences(const struct plan_job *job, struct str *out);
 void plan_records(const struct plan_job *job, struct str *out);
 
 /* Parts of plan_text. */
+void plan_heading(const struct plan_job *job, const struct look *look, struct str *out);
+void plan_verdict_line(const struct plan *p, const char *rest, const struct look *look,
+                       struct str *out);
+void plan_not_accounted(const struct plan_job *job, const struct look *look, struct str *out);
 void plan_bars(const struct plan *p, const struct look *look, bool layers, struct str *out);
 void plan_numbers(const struct plan *p, const struct look *look, struct str *out);
 void plan_others(const struct plan_job *job, const struct look *look, struct str *out);

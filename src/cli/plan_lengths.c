@@ -39,7 +39,8 @@ static bool read_file(const char *path, char *buf, size_t *len, struct err *err)
     return true;
 }
 
-bool plan_lengths_make(struct cli *c, const struct plan *p, const struct batching_advice **out, struct err *err)
+bool plan_lengths_make(struct cli *c, const struct plan *p, const struct batching_advice **out,
+                       struct err *err)
 {
     const char *path = c->words.value[OPTION_LENGTHS];
     struct batching_lengths lengths;
@@ -50,7 +51,8 @@ bool plan_lengths_make(struct cli *c, const struct plan *p, const struct batchin
     struct batching_advice *a = arena_new(&c->arena, struct batching_advice);
     if (!buf || !a)
         return err_set(err, ERR_1201, "no memory for a list of lengths");
-    if (!read_file(path, buf, &len, err) || !batching_parse(path, buf, len, &c->arena, &lengths, err) ||
+    if (!read_file(path, buf, &len, err) ||
+        !batching_parse(path, buf, len, &c->arena, &lengths, err) ||
         !batching_advise(p, &lengths, &c->arena, a, err))
         return false;
     *out = a;
@@ -60,9 +62,12 @@ bool plan_lengths_make(struct cli *c, const struct plan *p, const struct batchin
 static void write_slots(const struct batching_advice *a, const struct look *look, struct str *out)
 {
     own(own_table) struct table t = {0};
-    struct table_style style = {.width = look->width, .plain = look->plain, .ascii = look->ascii,
+    struct table_style style = {.width = look->width,
+                                .plain = look->plain,
+                                .ascii = look->ascii,
                                 .indent = look->plain ? 0 : 2};
-    static const char *const headings[] = {"SLOTS FOR", "PROMPT", "SLOT", "-np", "-c", "-ub", "FIT IN", "EMPTY"};
+    static const char *const headings[] = {"SLOTS FOR", "PROMPT", "SLOT",   "-np",
+                                           "-c",        "-ub",    "FIT IN", "EMPTY"};
     char number[32];
     for (int i = 0; i < 8; i++)
         table_column(&t, headings[i], i ? TABLE_RIGHT : TABLE_LEFT);
@@ -99,22 +104,25 @@ static void write_advice(const struct batching_advice *a, const struct look *loo
     own(own_str) struct str s = {0};
     char x[32];
     if (a->chosen < 0) {
-        text_wrap(out, "  ", 2, "Not one slot fits on these cards, whatever its length.", look->width);
+        text_wrap(out, "  ", 2, "Not one slot fits on these cards, whatever its length.",
+                  look->width);
         return;
     }
     const struct batching_slots *r = &a->rows[a->chosen];
     str_addf(&s, "* -np %u -c %llu -ub %u", r->parallel, (unsigned long long)r->context, r->ubatch);
     if (r->percentile < 100)
-        str_addf(&s, ": longer slots do not fit%s; %.0f %% of the prompts have to be cut or refused",
-                 a->rows[BATCHING_ROWS - 1].beyond_training ? " or are beyond what was trained" : "",
-                 100 * (1 - r->served));
+        str_addf(
+            &s, ": longer slots do not fit%s; %.0f %% of the prompts have to be cut or refused",
+            a->rows[BATCHING_ROWS - 1].beyond_training ? " or are beyond what was trained" : "",
+            100 * (1 - r->served));
     else
         str_add(&s, ": every prompt has room");
     if (r->beyond_training)
         str_add(&s, "; beyond what the model was trained for");
     str_addf(&s, ". A slot is prompt and answer (%d tokens), rounded up to 256.", BATCHING_REPLY);
     if (r->wasted > 0.5 && r->parallel > 1)
-        str_add(&s, " Much of them stays empty: with -kvu all slots share one cache of that size, and only what is "
+        str_add(&s, " Much of them stays empty: with -kvu all slots share one cache of that size, "
+                    "and only what is "
                     "at work at once must fit.");
     text_wrap(out, "  ", 4, s.data ? s.data : "", look->width);
     str_finish(&s);
@@ -124,7 +132,8 @@ static void write_advice(const struct batching_advice *a, const struct look *loo
     str_addf(&s, "; padding %.0f %% (in the list's order: %.0f %%).", waste(g->tokens, g->padded),
              waste(g->tokens, g->padded_in_order));
     if (g->n_oversize)
-        str_addf(&s, " %u prompt%s longer than a batch: alone.", g->n_oversize, g->n_oversize > 1 ? "s are" : " is");
+        str_addf(&s, " %u prompt%s longer than a batch: alone.", g->n_oversize,
+                 g->n_oversize > 1 ? "s are" : " is");
     text_wrap(out, "  ", 4, s.data ? s.data : "", look->width);
 }
 

@@ -144,6 +144,8 @@ static void speed_line(const struct plan *p, struct str *out)
         str_addf(out, ", %.*f at full context", digits, v->decode_depth.tps);
     if (v->prefill.tps > 0)
         str_addf(out, ", prompts %.0f", v->prefill.tps);
+    if (p->settings.n_seq_max > 1 && v->throughput.tps > 0)
+        str_addf(out, ", %.0f over %u slots", v->throughput.tps, p->settings.n_seq_max);
     str_addf(out, ", %s confidence", speed_confidence_name(v->confidence));
 }
 

@@ -160,17 +160,24 @@ static bool apply_settings(struct cli *c, struct engine_request *r, struct err *
     return true;
 }
 
-static bool refuse_beside_command(struct cli *c, struct err *err)
+bool plan_request_alone(struct cli *c, struct err *err)
 {
     static const struct {
         enum option_id id;
         const char *name;
     } chosen[] = {
-        {OPTION_KV,        "--kv"       },
-        {OPTION_SPLIT,     "--split"    },
-        {OPTION_SPREAD,    "--spread"   },
-        {OPTION_MAX_GPUS,  "--max-gpus" },
-        {OPTION_ALLOW_CPU, "--allow-cpu"}
+        {OPTION_KV,          "--kv"                      },
+        {OPTION_SPLIT,       "--split"                   },
+        {OPTION_SPREAD,      "--spread"                  },
+        {OPTION_MAX_GPUS,    "--max-gpus"                },
+        {OPTION_ALLOW_CPU,   "--allow-cpu"               },
+        {OPTION_VLLM_TP,     "--tensor-parallel-size"    },
+        {OPTION_VLLM_PP,     "--pipeline-parallel-size"  },
+        {OPTION_VLLM_SHARE,  "--gpu-memory-utilization"  },
+        {OPTION_VLLM_LENGTH, "--max-model-len"           },
+        {OPTION_VLLM_SEQS,   "--max-num-seqs"            },
+        {OPTION_VLLM_TOKENS, "--max-num-batched-tokens"  },
+        {OPTION_VLLM_KV,     "--kv-cache-dtype"          },
     };
     const char *name = c->words.n_settings ? c->words.setting[0].flag->names : NULL;
     for (size_t i = 0; i < sizeof(chosen) / sizeof(chosen[0]) && !name; i++)
@@ -186,10 +193,40 @@ static bool refuse_beside_command(struct cli *c, struct err *err)
     return err_fix(err, NULL, "put all of it into the command after --");
 }
 
+bool plan_request_options(struct cli *c, struct plan_wish *w, struct err *err)
+{
+    return read_variables(w, err) && set_options(c, w, err);
+}
+
+/* What is read here is llama.cpp's alone. */
+static bool refuse_vllm(struct cli *c, struct err *err)
+{
+    const char *engine = c->words.value[OPTION_ENGINE];
+    size_t n;
+    const struct option *o = option_table(&n);
+    if (engine && str_eq_fold(engine, "vllm")) {
+        err_set(err, ERR_2113, "--engine vllm is about one plan alone");
+        return err_fix(err, NULL, "plan each model by itself, or leave --engine out");
+    }
+    for (size_t i = 0; i < n; i++) {
+        bool its = o[i].id >= OPTION_VLLM_TP && o[i].id <= OPTION_VLLM_KV;
+        if (!its || !given(c, o[i].id))
+            continue;
+        const char *space = strrchr(o[i].names, ' ');
+        err_set(err, ERR_2113, "%s is a setting of vLLM, this plan is for llama.cpp",
+                space ? space + 1 : o[i].names);
+        err_why(err, "llama.cpp loads GGUF files; vLLM loads config.json with safetensors files");
+        return err_fix(err, NULL, "leave it out, or name a model in the Hugging Face layout");
+    }
+    return true;
+}
+
 bool plan_request_read(struct cli *c, struct engine_request *r, struct err *err)
 {
+    if (!refuse_vllm(c, err))
+        return false;
     if (c->words.dashes) {
-        if (!refuse_beside_command(c, err) ||
+        if (!plan_request_alone(c, err) ||
             !request_parse(r, c->words.n_rest, c->words.rest, environ, &c->arena, err))
             return false;
     } else {
@@ -207,6 +244,6 @@ bool plan_request_read(struct cli *c, struct engine_request *r, struct err *err)
                 c->words.dashes ? "the command after -- names no model" : "plan needs a model");
         return err_fix(err, c->words.command->example, "for example");
     }
-    return read_variables(&r->wish, err) && set_options(c, &r->wish, err) &&
+    return plan_request_options(c, &r->wish, err) &&
            (c->words.dashes || request_settle(r, err));
 }

@@ -33,8 +33,8 @@ static bool next_word(const char **text, char *word, bool *open)
 /* A whole command needs no -- in front of it here. */
 static bool is_engine(const char *word)
 {
-    static const char *const programs[] = {"llama-server", "llama-cli", "llama-completion", "llama-bench",
-                                           "llama-fit-params"};
+    static const char *const programs[] = {"llama-server", "llama-cli", "llama-completion",
+                                           "llama-bench", "llama-fit-params"};
     const char *slash = strrchr(word, '/');
     for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
         if (strcmp(slash ? slash + 1 : word, programs[i]) == 0)
@@ -58,7 +58,8 @@ static bool split(struct plan_side *s, const char *text, struct err *err)
     return true;
 }
 
-static bool make(struct plan_side *s, const char *text, const char *const *outer, int n_outer, struct err *err)
+static bool make(struct plan_side *s, const char *text, const char *const *outer, int n_outer,
+                 struct err *err)
 {
     if (!push(s, "dualgpuopt", err) || !push(s, "plan", err))
         return false;
@@ -69,13 +70,15 @@ static bool make(struct plan_side *s, const char *text, const char *const *outer
         return false;
     if (*text && !s->cli.words.n_words && !s->cli.words.dashes && !s->cli.words.n_settings) {
         err_set(err, ERR_9003, "\"%s\" names no model", text);
-        return err_fix(err, NULL, "write a model and its settings in quotes: \"llama-3.1-8b:Q4_K_M --ctx 16k\"");
+        return err_fix(
+            err, NULL,
+            "write a model and its settings in quotes: \"llama-3.1-8b:Q4_K_M --ctx 16k\"");
     }
     return plan_job_make(&s->cli, &s->job, err);
 }
 
-bool plan_side_make(struct cli *c, const char *who, const char *text, const char *const *outer, int n_outer,
-                    struct plan_side *side, struct err *err)
+bool plan_side_make(struct cli *c, const char *who, const char *text, const char *const *outer,
+                    int n_outer, struct plan_side *side, struct err *err)
 {
     side->cli.look = c->look;
     side->made = true;

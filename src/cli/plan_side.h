@@ -1,4 +1,5 @@
-/* plan_side: one plan among several of a command: its words stand in one text, others around it count for all. */
+/* plan_side: one plan among several of a command: its words stand in one text, others around it
+ * count for all. */
 #ifndef CLI_PLAN_SIDE_H
 #define CLI_PLAN_SIDE_H
 
@@ -16,9 +17,10 @@ struct plan_side {
 
 /* Words in `text` are split at blanks; 'single' and "double" quotes keep them in. An
  * engine's program at its head begins a whole command. outer: words before them. What stands
- * in the text comes last and so wins. Errors begin with `who` (may be NULL). finish gives back models and memory. */
-bool plan_side_make(struct cli *c, const char *who, const char *text, const char *const *outer, int n_outer,
-                    struct plan_side *side, struct err *err);
+ * in the text comes last and so wins. Errors begin with `who` (may be NULL). finish gives back
+ * models and memory. */
+bool plan_side_make(struct cli *c, const char *who, const char *text, const char *const *outer,
+                    int n_outer, struct plan_side *side, struct err *err);
 void plan_side_finish(struct plan_side *side);
 
 #endif

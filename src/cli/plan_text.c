@@ -53,20 +53,16 @@ static const char *verdict_color(const struct plan *p)
     return p->verdict == VERDICT_NO_FIT ? "1;31" : p->verdict == VERDICT_FITS ? "1;32" : "1;33";
 }
 
-static void write_verdict(const struct plan *p, const struct look *look, struct str *out)
+void plan_verdict_line(const struct plan *p, const char *rest, const struct look *look,
+                       struct str *out)
 {
-    own(own_str) struct str word = {0}, all = {0}, line = {0};
+    own(own_str) struct str word = {0}, line = {0};
     plan_verdict_text(p, &word);
-    plan_summary(p, &all);
-    str_add(&all, look->quiet && p->machine->simulated ? ", simulated" : "");
-    if (!word.data || !all.data)
+    if (!word.data)
         return;
     str_addf(&line, "%s   ", word.data);
-    char *engine = strstr(all.data, "llama.cpp ");
-    if (engine && line.len + str_columns(all.data) > (size_t)look->width)
-        memmove(engine, engine + 10, strlen(engine + 10) + 1); /* "layer split" says enough */
     size_t at = out->len;
-    text_wrap(out, line.data, (int)line.len, all.data, look->width);
+    text_wrap(out, line.data, (int)line.len, rest, look->width);
     if (look->color && !out->failed) {
         own(own_str) struct str tail = {0};
         str_add(&tail, out->data + at + word.len);
@@ -74,6 +70,20 @@ static void write_verdict(const struct plan *p, const struct look *look, struct 
         paint(out, look, verdict_color(p), word.data);
         str_add(out, tail.data);
     }
+}
+
+static void write_verdict(const struct plan *p, const struct look *look, struct str *out)
+{
+    own(own_str) struct str word = {0}, all = {0};
+    plan_verdict_text(p, &word);
+    plan_summary(p, &all);
+    str_add(&all, look->quiet && p->machine->simulated ? ", simulated" : "");
+    if (!word.data || !all.data)
+        return;
+    char *engine = strstr(all.data, "llama.cpp ");
+    if (engine && word.len + 3 + str_columns(all.data) > (size_t)look->width)
+        memmove(engine, engine + 10, strlen(engine + 10) + 1); /* "layer split" says enough */
+    plan_verdict_line(p, all.data, look, out);
 }
 
 /* GiB missing over all cards, and the host's shortage where that is what is missing. */
@@ -107,6 +117,13 @@ static void write_no_fit(const struct plan *p, const struct look *look, struct s
     str_addf(out, "%s%s\n", line.data ? line.data : "", simulated);
 }
 
+/* Why a plan is as it is: where it is not plain, or a choice was made that may surprise. */
+static bool worth_saying(const struct plan *p)
+{
+    bool left_out = __builtin_popcount(p->used_mask) == 1 && p->n_devices > 1;
+    return p->verdict != VERDICT_FITS || p->wish.goal != GOAL_FEWEST || left_out;
+}
+
 static void write_reasons(const struct plan *p, const struct look *look, struct str *out)
 {
     if (p->n_reasons)
@@ -115,8 +132,7 @@ static void write_reasons(const struct plan *p, const struct look *look, struct 
         text_wrap(out, "  - ", 4, p->reasons[i], look->width);
 }
 
-static void write_not_accounted(const struct plan_job *job, const struct look *look,
-                                struct str *out)
+void plan_not_accounted(const struct plan_job *job, const struct look *look, struct str *out)
 {
     own(own_str) struct str list = {0};
     for (uint32_t i = 0; i < job->request.n_not_accounted; i++)
@@ -134,6 +150,16 @@ static void write_no_cards(const struct plan_job *job, const struct look *look, 
     text_wrap(out, "no GPU: ", 8, job->no_cards.title, look->width);
 }
 
+void plan_heading(const struct plan_job *job, const struct look *look, struct str *out)
+{
+    write_header(job->plan, look, out);
+    write_simulated(job->plan, look, out);
+    write_no_cards(job, look, out);
+    if (job->engine_why)
+        text_wrap(out, "engine: ", 8, job->engine_why, look->width);
+    str_add(out, "\n");
+}
+
 void plan_text(const struct plan_job *job, const struct look *look, struct str *out)
 {
     const struct plan *p = job->plan;
@@ -142,10 +168,7 @@ void plan_text(const struct plan_job *job, const struct look *look, struct str *
         fits ? write_verdict(p, look, out) : write_no_fit(p, look, out);
         return;
     }
-    write_header(p, look, out);
-    write_simulated(p, look, out);
-    write_no_cards(job, look, out);
-    str_add(out, "\n");
+    plan_heading(job, look, out);
     fits ? write_verdict(p, look, out) : write_no_fit(p, look, out);
     str_add(out, "\n");
     if (p->n_devices || p->host.total)
@@ -154,9 +177,9 @@ void plan_text(const struct plan_job *job, const struct look *look, struct str *
         str_add(out, "\n");
         plan_numbers(p, look, out);
     }
-    if (fits && p->verdict != VERDICT_FITS)
+    if (fits && worth_saying(p))
         write_reasons(p, look, out);
-    write_not_accounted(job, look, out);
+    plan_not_accounted(job, look, out);
     if (fits)
         plan_others(job, look, out);
     else

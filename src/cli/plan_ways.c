@@ -34,7 +34,7 @@ void plan_others(const struct plan_job *job, const struct look *look, struct str
     if (!p->n_alternatives)
         return;
     table_column(&t, "", TABLE_LEFT);
-    table_column(&t, "Other plans              ", TABLE_LEFT);
+    table_column(&t, "Other plans       ", TABLE_LEFT);
     table_column(&t, "context", TABLE_RIGHT);
     table_column(&t, "tok/s", TABLE_RIGHT);
     table_column(&t, "price", TABLE_LEFT);
@@ -154,7 +154,8 @@ static void next_lines(const struct plan_job *job, const char *const *more, cons
         int room = look->width - 2 - (int)line[i].len - (int)strlen(what[i]);
         int pad = widest + 3 - (int)line[i].len;
         str_addf(out, "  %s", line[i].data ? line[i].data : "");
-        str_add_char(out, ' ', pad < room ? pad : room);
+        pad = pad < room ? pad : room;
+        str_add_char(out, ' ', pad < 2 ? 2 : pad);
         str_addf(out, "%s\n", what[i]);
         str_finish(&line[i]);
     }

@@ -14,12 +14,19 @@
 enum { BYTES_MAX = 64 << 10, NAMES_MAX = 512 };
 #define PRICE_MAX 1e9
 
+static bool no_file(struct err *err)
+{
+    return err_fix(err, NULL, "name a text file with lines like: rtx5090,1999");
+}
+
 static bool read_whole(const char *path, char *buf, size_t *len, struct err *err)
 {
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return err_set(err, ERR_1202, "%s could not be read: %s", path, strerror(errno));
+    if (fd < 0) {
+        err_set(err, ERR_1202, "%s could not be read: %s", path, strerror(errno));
+        return no_file(err);
+    }
     ssize_t n = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? 0 : -1;
     bool regular = n == 0;
     for (*len = 0; regular && *len <= BYTES_MAX; *len += (size_t)n) {
@@ -28,10 +35,10 @@ static bool read_whole(const char *path, char *buf, size_t *len, struct err *err
             break;
     }
     close(fd);
-    if (!regular)
-        return err_set(err, ERR_1202, "%s is no regular file", path);
-    if (n < 0)
-        return err_set(err, ERR_1202, "%s could not be read", path);
+    if (!regular || n < 0) {
+        err_set(err, ERR_1202, regular ? "%s could not be read" : "%s is no regular file", path);
+        return no_file(err);
+    }
     if (*len > BYTES_MAX)
         return err_set(err, ERR_9002, "%s is larger than %d KiB", path, BYTES_MAX >> 10);
     return true;

@@ -10,7 +10,13 @@
 
 #define GIB 1073741824.0
 
-enum { CELLS_MOST = 40, LABEL_MOST = 22, COLUMNS_MOST = 3, SEGMENTS = TOGETHER_MAX_MODELS + 3 };
+enum {
+    CELLS_MOST = 40,
+    LABEL_MOST = 22,
+    NAME_MOST = 22,
+    COLUMNS_MOST = 3,
+    SEGMENTS = TOGETHER_MAX_MODELS + 3
+};
 
 static const int colors[TOGETHER_MAX_MODELS] = {69, 172, 79, 176};
 
@@ -20,7 +26,8 @@ static char letter_of(const struct together *t, int segment)
     return segment < other ? (char)('A' + segment) : "o=."[segment - other];
 }
 
-/* Models, other programs, kept free, free; all in GiB, no more than the card has unless it is short. */
+/* Models, other programs, kept free, free; all in GiB, no more than the card has unless it is
+ * short. */
 static void segments_of(const struct together *t, uint32_t card, double *gib)
 {
     const struct together_card *c = &t->cards[card];
@@ -56,7 +63,8 @@ static void share_cells(const double *gib, int n, double cell, int *cells)
     }
 }
 
-static void draw(const struct together *t, int segment, int cells, const struct look *look, struct str *out)
+static void draw(const struct together *t, int segment, int cells, const struct look *look,
+                 struct str *out)
 {
     bool painted = look->color && segment < (int)t->n && cells;
     if (painted)
@@ -66,8 +74,8 @@ static void draw(const struct together *t, int segment, int cells, const struct 
         str_add(out, "\x1b[0m");
 }
 
-static void write_bar(const struct together *t, uint32_t card, int label, double cell, const struct look *look,
-                      struct str *out)
+static void write_bar(const struct together *t, uint32_t card, int label, double cell,
+                      const struct look *look, struct str *out)
 {
     const struct device *d = &t->machine->devices[card];
     double gib[SEGMENTS], used = 0;
@@ -104,7 +112,8 @@ static void write_bars(const struct together_job *job, const struct look *look, 
     int most = look->width - 22 - label < CELLS_MOST ? look->width - 22 - label : CELLS_MOST;
     if (most < 10)
         return;
-    double step = longest / most > 0.1 ? 0.1 : 0.01, cell = ceil(longest / most / step - 1e-9) * step;
+    double step = longest / most > 0.1 ? 0.1 : 0.01,
+           cell = ceil(longest / most / step - 1e-9) * step;
     str_addf(out, "  1 cell = %.*f GiB  ", cell < 0.1 ? 2 : 1, cell);
     for (int i = 0; i < (int)t->n + 2; i++) {
         double gib[SEGMENTS];
@@ -136,7 +145,8 @@ static void add_cards(struct table *tab, const struct plan *p)
 
 static void add_kv(struct table *tab, const struct plan *p)
 {
-    const struct gguf_type_info *k = gguf_type_info(p->settings.type_k), *v = gguf_type_info(p->settings.type_v);
+    const struct gguf_type_info *k = gguf_type_info(p->settings.type_k),
+                                *v = gguf_type_info(p->settings.type_v);
     if (k == v)
         table_cell(tab, k ? k->name : "?");
     else
@@ -151,6 +161,18 @@ static void add_gib(struct table *tab, double bytes)
         table_cellf(tab, "%.1f", bytes / GIB);
 }
 
+/* A file by its own name; the end of a long one tells more than its beginning. */
+static void add_name(struct table *tab, const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    name = slash && slash[1] ? slash + 1 : name;
+    size_t len = strlen(name);
+    if (len <= NAME_MOST)
+        table_cell(tab, name);
+    else
+        table_cellf(tab, "...%s", name + len - NAME_MOST + 3);
+}
+
 static bool knows_speed(const struct together *t)
 {
     for (uint32_t i = 0; i < t->n; i++)
@@ -159,14 +181,15 @@ static bool knows_speed(const struct together *t)
     return false;
 }
 
-static void write_model(const struct together_job *job, uint32_t i, bool cards, bool speed, struct table *tab)
+static void write_model(const struct together_job *job, uint32_t i, bool cards, bool speed,
+                        struct table *tab)
 {
     const struct together *t = &job->result;
     const struct plan *p = &t->plans[i];
     char number[32];
     double sum = 0;
     table_cellf(tab, "%c", 'A' + (int)i);
-    table_cell(tab, job->names[i]);
+    add_name(tab, job->names[i]);
     add_cards(tab, p);
     table_cell(tab, str_grouped(p->law.n_ctx, number));
     add_kv(tab, p);
@@ -195,14 +218,15 @@ static void write_free(const struct together *t, bool speed, struct table *tab)
     }
     table_cellf(tab, "%.1f", sum / GIB);
     if (speed)
-        table_cell(tab, " ");
+        table_cell(tab, NULL);
 }
 
 static void write_table(const struct together_job *job, const struct look *look, struct str *out)
 {
     char headings[COLUMNS_MOST][16];
     const struct together *t = &job->result;
-    bool cards = t->n_cards && t->n_cards <= COLUMNS_MOST, speed = knows_speed(t) && (!cards || t->n_cards < 3);
+    bool cards = t->n_cards && t->n_cards <= COLUMNS_MOST,
+         speed = knows_speed(t) && (!cards || t->n_cards < 3);
     own(own_table) struct table tab = {0};
     struct table_style style = {.width = look->width, .ascii = look->ascii, .indent = 2};
     table_column(&tab, " ", TABLE_LEFT);
@@ -226,8 +250,8 @@ static void write_table(const struct together_job *job, const struct look *look,
 
 static void write_verdict(const struct together_job *job, const struct look *look, struct str *out)
 {
-    static const char *const words[] = {"FITS TOGETHER", "FITS TOGETHER, TIGHTLY", "TOGETHER PARTLY ON CPU",
-                                        "DOES NOT FIT TOGETHER"};
+    static const char *const words[] = {"FITS TOGETHER", "FITS TOGETHER, TIGHTLY",
+                                        "TOGETHER PARTLY ON CPU", "DOES NOT FIT TOGETHER"};
     static const char *const sgr[] = {"1;32", "1;33", "1;33", "1;31"};
     const struct together *t = &job->result;
     own(own_str) struct str s = {0};
@@ -236,8 +260,8 @@ static void write_verdict(const struct together_job *job, const struct look *loo
         str_addf(&s, "%c is %s GiB short", 'A' + t->short_part, str_gib(t->short_bytes, 1, gib));
     else
         str_addf(&s, "%u models on %u GPU%s", t->n, t->n_cards, t->n_cards == 1 ? "" : "s");
-    str_addf(out, "%s%s%s%s", look->color ? "\x1b[" : "", look->color ? sgr[t->verdict] : "", look->color ? "m" : "",
-             words[t->verdict]);
+    str_addf(out, "%s%s%s%s", look->color ? "\x1b[" : "", look->color ? sgr[t->verdict] : "",
+             look->color ? "m" : "", words[t->verdict]);
     str_addf(out, "%s   %s%s\n", look->color ? "\x1b[0m" : "", s.data ? s.data : "",
              look->quiet && t->machine->simulated ? ", simulated" : "");
 }
@@ -247,8 +271,10 @@ static void write_ways(const struct together *t, const struct look *look, struct
     own(own_table) struct table tab = {0};
     struct table_style style = {.width = look->width, .ascii = look->ascii, .indent = 2};
     if (!t->n_ways) {
-        str_add(out, "\nNo single change of context or cache makes room: a smaller quantisation, another\n"
-                     "card, or one model less would.\n");
+        str_add(
+            out,
+            "\nNo single change of context or cache makes room: a smaller quantisation, another\n"
+            "card, or one model less would.\n");
         return;
     }
     str_add(out, "\nEach of these makes all of them fit:\n");
@@ -273,19 +299,25 @@ static void write_remarks(const struct together *t, const struct look *look, str
 {
     own(own_str) struct str s = {0};
     char number[32];
-    const char *how = t->verdict == VERDICT_NO_FIT ? "no choice of cards for each model holds them all"
-                      : t->verdict == VERDICT_TIGHT ? "only without the room kept free"
-                                                    : "no choice of cards for each model needs fewer";
-    str_addf(&s, "%s (%s, %s placements looked at). Every model is a process with a CUDA context of its own, "
-                 "which is counted.",
-             how, t->proved ? "proved" : "not proved: the search was cut short", str_grouped(t->candidates, number));
+    const char *how =
+        t->verdict == VERDICT_NO_FIT  ? "no choice of cards for each model holds them all"
+        : t->verdict == VERDICT_TIGHT ? "only without the room kept free"
+                                      : "no choice of cards for each model needs fewer";
+    str_addf(&s,
+             "%s (%s, %s placements looked at). Every model is a process with a CUDA context of "
+             "its own, "
+             "which is counted.",
+             how, t->proved ? "proved" : "not proved: the search was cut short",
+             str_grouped(t->candidates, number));
     str_add(out, "\n");
     text_wrap(out, "  - ", 4, s.data ? s.data : "", look->width);
     if (t->verdict != VERDICT_NO_FIT)
-        text_wrap(out, "  - ", 4, "The commands, one line a model: the same with -o args.", look->width);
+        text_wrap(out, "  - ", 4, "The commands, one line a model: the same with -o args.",
+                  look->width);
 }
 
-static void write_simulated(const struct together_job *job, const struct look *look, struct str *out)
+static void write_simulated(const struct together_job *job, const struct look *look,
+                            struct str *out)
 {
     own(own_str) struct str cards = {0};
     plan_simulated(job->side[0].job.plan, &cards);
@@ -306,7 +338,8 @@ static void write_names(const struct together_job *job, const struct look *look,
     }
 }
 
-/* model, letter, name, verdict, cards, context, bytes on every card | card, index, name, total, free after */
+/* model, letter, name, verdict, cards, context, bytes on every card | card, index, name, total,
+ * free after */
 static void write_records(const struct together_job *job, struct str *out)
 {
     const struct together *t = &job->result;
@@ -320,11 +353,14 @@ static void write_records(const struct together_job *job, struct str *out)
         str_add(out, "\n");
     }
     for (uint32_t k = 0; k < t->n_cards; k++)
-        str_addf(out, "card\t%d\t%s\t%llu\t%lld\n", t->machine->devices[k].index, t->machine->devices[k].name,
-                 (unsigned long long)t->machine->devices[k].total_bytes, (long long)t->cards[k].free_after);
+        str_addf(out, "card\t%d\t%s\t%llu\t%lld\n", t->machine->devices[k].index,
+                 t->machine->devices[k].name,
+                 (unsigned long long)t->machine->devices[k].total_bytes,
+                 (long long)t->cards[k].free_after);
 }
 
-static void write_sentences(const struct together_job *job, const struct look *look, struct str *out)
+static void write_sentences(const struct together_job *job, const struct look *look,
+                            struct str *out)
 {
     const struct together *t = &job->result;
     char number[32];

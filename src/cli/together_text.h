@@ -1,4 +1,5 @@
-/* together_text: several plans on the same cards as people read them: one bar a card, one line a model. */
+/* together_text: several plans on the same cards as people read them: one bar a card, one line a
+ * model. */
 #ifndef CLI_TOGETHER_TEXT_H
 #define CLI_TOGETHER_TEXT_H
 

@@ -87,7 +87,7 @@ static const struct command *command_of_option(const char *word)
     if (o && (o->scope & SCOPE_DOCTOR))
         return command_find("doctor");
     bool plans =
-        o ? (o->scope & (SCOPE_PLAN | SCOPE_MODEL)) != 0 : words_setting(word, len) != NULL;
+        o ? (o->scope & (SCOPE_PLAN | SCOPE_MODEL | SCOPE_VLLM)) != 0 : words_setting(word, len) != NULL;
     return plans ? command_find("plan") : NULL;
 }
 

@@ -12,22 +12,31 @@ struct writer {
     bool failed;
 };
 
+bool command_add_word(struct engine_command *c, const char *text)
+{
+    if (!text || c->n_words >= COMMAND_MAX_WORDS)
+        return false;
+    c->words[c->n_words++] = text;
+    return true;
+}
+
+bool command_add_variable(struct engine_command *c, const char *name, const char *value)
+{
+    if (!value || c->n_variables >= COMMAND_MAX_VARIABLES)
+        return false;
+    c->variables[c->n_variables].name = name;
+    c->variables[c->n_variables++].value = value;
+    return true;
+}
+
 static void word(struct writer *w, const char *text)
 {
-    if (!text || w->c->n_words >= COMMAND_MAX_WORDS)
-        w->failed = true;
-    else
-        w->c->words[w->c->n_words++] = text;
+    w->failed = !command_add_word(w->c, text) || w->failed;
 }
 
 static void variable(struct writer *w, const char *name, const char *value)
 {
-    if (!value || w->c->n_variables >= COMMAND_MAX_VARIABLES) {
-        w->failed = true;
-        return;
-    }
-    w->c->variables[w->c->n_variables].name = name;
-    w->c->variables[w->c->n_variables++].value = value;
+    w->failed = !command_add_variable(w->c, name, value) || w->failed;
 }
 
 /* A flag in the spelling this engine knows; false if it knows none. */
@@ -92,37 +101,51 @@ static uint32_t visible_cards(const struct plan *p)
     return p->placed_mask;
 }
 
+/* The servers of the cards in use. RPCn counts what --rpc lists: where cards are named, all are listed. */
+static void write_remotes(struct writer *w, uint32_t mask, bool by_name)
+{
+    struct str list = {0};
+    uint32_t remote = 0;
+    for (uint32_t i = 0; i < w->p->n_devices; i++)
+        remote |= w->p->machine->devices[i].rpc ? 1u << i : 0;
+    uint32_t listed = (remote & mask) == 0 ? 0 : by_name ? remote : remote & mask;
+    for (uint32_t i = 0; i < w->p->n_devices; i++) {
+        if (listed & (1u << i))
+            str_addf(&list, "%s%s", list.len ? "," : "", w->p->machine->devices[i].rpc);
+    }
+    if (list.len)
+        flag_text(w, FLAG_RPC, arena_strdup(w->arena, list.data));
+    str_finish(&list);
+}
+
 /* Real cards are named to the driver by UUID, so that no other order can slip in; imagined and remote ones to the
  * engine by its own names, when not all are used. */
 static void write_cards(struct writer *w)
 {
     uint32_t mask = visible_cards(w->p), all = (uint32_t)((1ull << w->p->n_devices) - 1);
-    struct str uuids = {0}, names = {0}, remote = {0};
+    struct str uuids = {0}, names = {0};
     bool real = true;
     for (uint32_t i = 0; i < w->p->n_devices; i++) {
         const struct device *d = &w->p->machine->devices[i];
         real = real && (d->uuid || d->rpc);
-        if (d->rpc && (mask & (1u << i)))
-            str_addf(&remote, "%s%s", remote.len ? "," : "", d->rpc);
         if (!(mask & (1u << i)))
             continue;
         str_addf(&names, "%s%s", names.len ? "," : "", device_word(w, i));
         if (d->uuid)
             str_addf(&uuids, "%s%s", uuids.len ? "," : "", d->uuid);
     }
+    bool by_name = mask != all && !(real && uuids.len);
     if (w->p->n_devices)
         variable(w, "CUDA_DEVICE_ORDER", "PCI_BUS_ID");
     if (real && uuids.len)
         variable(w, "CUDA_VISIBLE_DEVICES", arena_strdup(w->arena, uuids.data));
-    if (remote.len)
-        flag_text(w, FLAG_RPC, arena_strdup(w->arena, remote.data));
+    write_remotes(w, mask, by_name);
     if (mask == 0)
         flag_text(w, FLAG_DEVICE, "none");
-    else if (mask != all && !(real && uuids.len))
+    else if (by_name)
         flag_text(w, FLAG_DEVICE, arena_strdup(w->arena, names.data));
     str_finish(&uuids);
     str_finish(&names);
-    str_finish(&remote);
 }
 
 /* In the order of the engine's list, where the first match wins. */

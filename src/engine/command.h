@@ -17,6 +17,10 @@ struct engine_command {
     const char *dropped[8]; /* flags the installed engine does not know, left out */
 };
 
+/* A word or a variable more; false when text is NULL or there is no room. */
+bool command_add_word(struct engine_command *c, const char *text);
+bool command_add_variable(struct engine_command *c, const char *name, const char *value);
+
 /* model_path: what to put after -m. request: for words to hand on, files, port; may be NULL. probe: what the
  * installed engine knows; NULL: the newest known. The words mean the plan: planning them again on the same
  * cards gives the same plan. */

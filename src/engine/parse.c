@@ -280,19 +280,25 @@ static bool card_by_name(const char *word, const struct machine *m, uint32_t *bi
     return false;
 }
 
-static bool card_visible(const char *word, const struct machine *m, uint32_t *bit)
+int request_find_card(const char *word, const struct machine *m)
 {
     int64_t n;
     for (uint32_t i = 0; i < m->n_devices; i++) {
         const struct device *d = &m->devices[i];
         bool by_uuid = d->uuid && strlen(word) >= 4 && strncmp(d->uuid, word, strlen(word)) == 0;
         bool by_index = str_parse_i64(word, 0, 1000, false, &n) && n == d->index;
-        if (!d->rpc && (by_uuid || by_index)) {
-            *bit = 1u << i;
-            return true;
-        }
+        if (!d->rpc && (by_uuid || by_index))
+            return (int)i;
     }
-    return false;
+    return -1;
+}
+
+static bool card_visible(const char *word, const struct machine *m, uint32_t *bit)
+{
+    int at = request_find_card(word, m);
+    if (at >= 0)
+        *bit = 1u << at;
+    return at >= 0;
 }
 
 static bool pick(const char *list, const char *what, const struct machine *m,

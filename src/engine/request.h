@@ -65,6 +65,9 @@ bool request_parse(struct engine_request *r, int n_words, char *const *words, ch
 /* Last step before planning: limits of outputs, slots, batches that depend on several flags at once. */
 bool request_settle(struct engine_request *r, struct err *err);
 
+/* Place in machine.devices of a local card by index or UUID (or its beginning), as CUDA_VISIBLE_DEVICES names it; -1. */
+int request_find_card(const char *word, const struct machine *m);
+
 /* -dev and CUDA_VISIBLE_DEVICES: which cards of the machine a command uses (bit mask), 0: none. */
 bool request_cards(const struct engine_request *r, const struct machine *m, uint32_t *mask, struct err *err);
 

@@ -12,20 +12,12 @@ struct writer {
 
 static void word(struct writer *w, const char *text)
 {
-    if (!text || w->c->n_words >= COMMAND_MAX_WORDS)
-        w->failed = true;
-    else
-        w->c->words[w->c->n_words++] = text;
+    w->failed = !command_add_word(w->c, text) || w->failed;
 }
 
 static void variable(struct writer *w, const char *name, const char *value)
 {
-    if (!value || w->c->n_variables >= COMMAND_MAX_VARIABLES) {
-        w->failed = true;
-        return;
-    }
-    w->c->variables[w->c->n_variables].name = name;
-    w->c->variables[w->c->n_variables++].value = value;
+    w->failed = !command_add_variable(w->c, name, value) || w->failed;
 }
 
 static void flag_text(struct writer *w, const char *flag, const char *value)

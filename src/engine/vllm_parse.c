@@ -315,17 +315,10 @@ bool vllm_request_parse(struct vllm_request *r, int n_words, char *const *words,
 
 static bool find_card(const char *word, const struct machine *m, uint8_t *out)
 {
-    int64_t n;
-    for (uint32_t i = 0; i < m->n_devices; i++) {
-        const struct device *d = &m->devices[i];
-        bool by_uuid = d->uuid && strlen(word) >= 4 && strncmp(d->uuid, word, strlen(word)) == 0;
-        bool by_index = str_parse_i64(word, 0, 1000, false, &n) && n == d->index;
-        if (!d->rpc && (by_uuid || by_index)) {
-            *out = (uint8_t)i;
-            return true;
-        }
-    }
-    return false;
+    int at = request_find_card(word, m);
+    if (at >= 0)
+        *out = (uint8_t)at;
+    return at >= 0;
 }
 
 bool vllm_request_cards(struct vllm_request *r, const struct machine *m, struct err *err)

@@ -3,110 +3,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/own.h"
+#include "base/file.h"
 
-struct file {
-    int fd;
-    char name[]; /* as the caller called it */
-};
-
-static bool read_at(void *ctx, uint64_t offset, void *out, size_t len, struct err *err)
-{
-    struct file *f = ctx;
-    char *to = out;
-
-    while (len > 0) {
-        ssize_t n = pread(f->fd, to, len, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return err_set(err, ERR_1202, "%s: cannot be read at byte %" PRIu64 ": %s", f->name,
-                           offset, strerror(errno));
-        if (n == 0) {
-            err_set(err, ERR_1202, "%s: became shorter than %" PRIu64 " bytes while it was read",
-                    f->name, offset + len);
-            return err_fix(err, NULL, "try again when the program that writes it has finished");
-        }
-        to += n;
-        offset += (uint64_t)n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
-static void close_file(void *ctx)
-{
-    struct file *f = ctx;
-
-    close(f->fd);
-    free(f);
-}
-
-static const char *kind_name(mode_t mode)
-{
-    switch (mode & S_IFMT) {
-    case S_IFDIR: return "a directory";
-    case S_IFIFO: return "a FIFO";
-    case S_IFSOCK: return "a socket";
-    case S_IFCHR:
-    case S_IFBLK: return "a device";
-    default: return "no regular file";
-    }
-}
-
-static bool refuse_kind(const char *name, mode_t mode, struct err *err)
-{
-    err_set(err, ERR_2008, "%s: is %s, a model is a regular file", name, kind_name(mode));
-    if (S_ISDIR(mode))
-        return err_fix(err, NULL, "name a .gguf file in it");
-    return false;
-}
-
-static bool explain_errno(const char *name, int error, struct err *err)
-{
-    if (error == ENOENT || error == ENOTDIR || error == ENAMETOOLONG)
-        return err_set(err, ERR_2001, "%s: %s", name, strerror(error));
-    if (error == ELOOP)
-        return err_set(err, ERR_2008, "%s: is a symbolic link where none is followed", name);
-    return err_set(err, ERR_1202, "%s: cannot be opened: %s", name, strerror(error));
-}
-
-/* path is what is opened, name what it is called. Devices are recognised before they are opened:
- * opening some of them acts on them. The second look is at what was really opened. */
 static bool open_regular(const char *path, const char *name, int nofollow, struct gguf_source *out,
                          struct err *err)
 {
-    own_fd int fd = -1;
-    struct stat st;
     struct file *f;
-
-    if ((nofollow ? lstat(path, &st) : stat(path, &st)) != 0)
-        return explain_errno(name, errno, err);
-    if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
-        return refuse_kind(name, st.st_mode, err);
-    fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY | nofollow);
-    if (fd < 0 || fstat(fd, &st) != 0)
-        return explain_errno(name, errno, err);
-    if (!S_ISREG(st.st_mode))
-        return refuse_kind(name, st.st_mode, err);
-    f = malloc(sizeof(*f) + strlen(name) + 1);
-    if (!f)
-        return err_set(err, ERR_1201, "%s: no memory to open it", name);
-    strcpy(f->name, name);
-    f->fd = fd;
-    fd = -1;
-    *out = (struct gguf_source){.name = f->name,
-                                .size_bytes = (uint64_t)st.st_size,
-                                .read_at = read_at,
-                                .close = close_file,
-                                .ctx = f};
+    uint64_t size;
+    if (!file_open(path, name, nofollow, &f, &size, err))
+        return false;
+    *out = (struct gguf_source){
+        .name = file_name(f), .size_bytes = size, .read_at = file_read_at, .close = file_close, .ctx = f};
     return true;
 }
 
@@ -144,13 +57,13 @@ static bool place_make(const char *path, struct set_place *out, struct err *err)
 
     out->path = path;
     if (strlen(path) >= PATH_MAX)
-        return explain_errno(path, ENAMETOOLONG, err);
+        return file_explain(path, ENAMETOOLONG, err);
     if (slash) {
         memcpy(directory, path, (size_t)(slash - path) + 1);
         directory[slash - path + 1] = '\0';
     }
     if (!realpath(directory, out->named) || !realpath(path, out->real))
-        return explain_errno(path, errno, err);
+        return file_explain(path, errno, err);
     cut_to_directory(out->real);
     return true;
 }
@@ -162,11 +75,11 @@ static bool open_sibling(const struct set_place *place, const char *name, struct
     struct stat st;
 
     if (lstat(name, &st) != 0)
-        return explain_errno(name, errno, err);
+        return file_explain(name, errno, err);
     if (!S_ISLNK(st.st_mode))
         return open_regular(name, name, O_NOFOLLOW, out, err);
     if (!realpath(name, target))
-        return explain_errno(name, errno, err);
+        return file_explain(name, errno, err);
     strcpy(directory, target);
     cut_to_directory(directory);
     if (strcmp(directory, place->named) != 0 && strcmp(directory, place->real) != 0) {

@@ -60,6 +60,12 @@ static enum place place_of(const struct hub_config *c, const char *name, long *l
     return PLACE_REST;
 }
 
+int hub_tensor_layer(const struct hub_config *config, const char *name)
+{
+    long layer;
+    return place_of(config, name, &layer) == PLACE_LAYER ? (int)layer : -1;
+}
+
 /* Column and row parallel linears are divided, what stands before or beside them is on every rank
  * (vllm/model_executor/layers/linear.py and the models' load_weights, behaviour). */
 static enum share share_of(const char *n, const struct safetensors_tensor *t)

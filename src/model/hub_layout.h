@@ -102,6 +102,9 @@ bool hub_layout_make(const char *path, const struct hub_config *config,
 bool hub_shape(const struct hub_config *config, struct arena *arena, struct safetensors *out,
                struct err *err);
 
+/* Which layer a tensor of that name belongs to; -1: to none that is loaded. */
+int hub_tensor_layer(const struct hub_config *config, const char *name);
+
 /* The same as struct model, for what shows models: layers, tensors (roles unset), sizes. No law
  * reads it. */
 bool hub_to_model(const struct hub_model *hub, struct arena *arena, struct model *out,

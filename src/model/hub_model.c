@@ -90,9 +90,9 @@ bool hub_to_model(const struct hub_model *h, struct arena *arena, struct model *
                       .from_file = h->from_headers};
     struct model_layer *layers = arena_array(arena, struct model_layer, h->n_layers);
     struct model_tensor *tensors = arena_array(arena, struct model_tensor, h->n_tensors + 1);
-    m.family = model_family_find("unknown");
     m.architecture = arena_strdup(arena, h->config.model_type[0] ? h->config.model_type
                                                                  : h->config.architecture);
+    m.family = model_family_find(m.architecture);
     m.quantization = quantization_of(&h->config, arena);
     if (!layers || !tensors || !m.architecture || !m.quantization)
         return err_set(err, ERR_1201, "no memory for the model's layers");
@@ -104,7 +104,7 @@ bool hub_to_model(const struct hub_model *h, struct arena *arena, struct model *
         tensors[i] = (struct model_tensor){
             .name = t->name,
             .type = type_of(t->type),
-            .layer = -1,
+            .layer = hub_tensor_layer(&h->config, t->name),
             .n_dims = t->n_dims > 4 ? 4 : t->n_dims,
             .ne = {1, 1, 1, 1},
             .bytes = t->bytes

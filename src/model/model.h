@@ -54,9 +54,10 @@ enum ffn_kind { FFN_NONE, FFN_DENSE, FFN_MOE };
 
 /* Per layer, after per-layer arrays and patterns were resolved. Counts are elements, not bytes. */
 struct model_layer {
-    uint8_t kv;      /* enum kv_kind */
-    uint8_t ffn;     /* enum ffn_kind */
-    bool nextn;      /* a NextN/MTP block: counted in n_layer, neither loaded nor cached unless it drafts */
+    uint8_t kv;  /* enum kv_kind */
+    uint8_t ffn; /* enum ffn_kind */
+    bool nextn; /* a NextN/MTP block: counted in n_layer, neither loaded nor cached unless it drafts
+                 */
     bool window;     /* attends within the window, whoever keeps its cache (KV_WINDOW, KV_CHUNKED,
                         KV_SHARED) */
     bool no_rope;    /* attention.rope_pattern: Q and K of this layer are not rotated */

@@ -62,7 +62,8 @@ bool batching_parse(const char *name, const char *text, size_t len, struct arena
     }
     if (n == 0) {
         err_set(err, ERR_9002, "%s names no length", name);
-        return err_fix(err, NULL, "one whole number of tokens a line, 1 to %d", BATCHING_MAX_LENGTH);
+        return err_fix(err, NULL, "one whole number of tokens a line, 1 to %d",
+                       BATCHING_MAX_LENGTH);
     }
     *out = (struct batching_lengths){.n = n, .tokens = tokens};
     return true;
@@ -70,7 +71,8 @@ bool batching_parse(const char *name, const char *text, size_t len, struct arena
 
 struct batching_rules batching_default_rules(void)
 {
-    return (struct batching_rules){.max_items = 32, .threshold = 256, .ratio = 2, .max_tokens = 16384};
+    return (struct batching_rules){
+        .max_items = 32, .threshold = 256, .ratio = 2, .max_tokens = 16384};
 }
 
 /* Length and place in one number: sorting these keeps the list's order among equals. */
@@ -95,7 +97,8 @@ static bool sort_items(const struct batching_lengths *l, struct arena *arena, ui
     return true;
 }
 
-static bool opens_batch(const struct batching_batch *b, const struct batching_rules *r, uint32_t length)
+static bool opens_batch(const struct batching_batch *b, const struct batching_rules *r,
+                        uint32_t length)
 {
     bool longer = length > r->threshold && length > (uint64_t)r->ratio * b->longest;
     return b->count >= r->max_items || longer || b->tokens + length > r->max_tokens;

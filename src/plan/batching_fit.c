@@ -22,12 +22,13 @@ static void fitter_init(struct fitter *f, const struct plan *p, struct arena *ar
         uint64_t gone = p->devices[i].draft, *free_bytes = &f->machine.devices[i].free_bytes;
         *free_bytes = *free_bytes > gone ? *free_bytes - gone : 0;
     }
-    f->placer = (struct placer){.model = p->model, .machine = &f->machine, .wish = &p->wish, .arena = arena,
-                                .quick = true};
+    f->placer = (struct placer){
+        .model = p->model, .machine = &f->machine, .wish = &p->wish, .arena = arena, .quick = true};
     f->mask = p->used_mask ? p->used_mask : place_all_cards(&f->placer);
 }
 
-/* The plan's settings for n sequences of so many tokens each; false where the engine cannot count that far. */
+/* The plan's settings for n sequences of so many tokens each; false where the engine cannot count
+ * that far. */
 static bool settings_for(const struct plan *p, uint32_t n, uint32_t slot, uint32_t ubatch,
                          struct law_settings *out)
 {
@@ -52,8 +53,8 @@ static bool settings_for(const struct plan *p, uint32_t n, uint32_t slot, uint32
 }
 
 /* What the engine refuses holds nothing; only our own memory is an error. */
-static bool holds(struct fitter *f, const struct plan *p, uint32_t n, uint32_t slot, uint32_t ubatch,
-                  bool *out, struct err *err)
+static bool holds(struct fitter *f, const struct plan *p, uint32_t n, uint32_t slot,
+                  uint32_t ubatch, bool *out, struct err *err)
 {
     struct law_settings s;
     struct placement pl;
@@ -77,8 +78,8 @@ static uint32_t slot_of(uint64_t tokens)
 }
 
 /* More sequences never need less: halving finds the edge. */
-static bool largest(struct fitter *f, const struct plan *p, uint32_t slot, uint32_t ubatch, uint32_t most,
-                    uint32_t *out, struct err *err)
+static bool largest(struct fitter *f, const struct plan *p, uint32_t slot, uint32_t ubatch,
+                    uint32_t most, uint32_t *out, struct err *err)
 {
     uint32_t low = 0, high = most;
     while (low < high) {
@@ -109,7 +110,8 @@ bool batching_largest(const struct plan *p, uint32_t length, uint32_t ubatch, st
 }
 
 /* Least value that so many of a hundred prompts do not exceed (nearest rank). */
-static uint32_t percentile(const struct batching_lengths *l, const uint32_t *order, uint32_t percent)
+static uint32_t percentile(const struct batching_lengths *l, const uint32_t *order,
+                           uint32_t percent)
 {
     uint64_t rank = ((uint64_t)l->n * percent + 99) / 100;
     return l->tokens[order[rank ? rank - 1 : 0]];
@@ -138,8 +140,10 @@ static uint32_t slots_most(const struct plan *p, uint32_t slot)
     return most;
 }
 
-/* A prompt is read in fewer steps where ubatch is not below it; larger than usual only where that costs no slot. */
-static bool choose_ubatch(struct fitter *f, const struct plan *p, struct batching_slots *row, struct err *err)
+/* A prompt is read in fewer steps where ubatch is not below it; larger than usual only where that
+ * costs no slot. */
+static bool choose_ubatch(struct fitter *f, const struct plan *p, struct batching_slots *row,
+                          struct err *err)
 {
     uint32_t bucket = batching_pow2_bucket(row->prompt);
     bucket = bucket > UBATCH_MOST ? UBATCH_MOST : bucket < UBATCH_LEAST ? UBATCH_LEAST : bucket;
@@ -148,7 +152,8 @@ static bool choose_ubatch(struct fitter *f, const struct plan *p, struct batchin
     row->ubatch = kept ? p->settings.n_ubatch : first;
     if (!largest(f, p, row->slot, row->ubatch, most, &row->parallel, err))
         return false;
-    for (uint32_t u = first * 2; row->parallel && !kept && u <= bucket && u <= p->settings.n_batch; u *= 2) {
+    for (uint32_t u = first * 2; row->parallel && !kept && u <= bucket && u <= p->settings.n_batch;
+         u *= 2) {
         bool fits;
         if (!holds(f, p, row->parallel, row->slot, u, &fits, err))
             return false;
@@ -170,8 +175,9 @@ static bool fill_row(struct fitter *f, const struct plan *p, const struct batchi
         return false;
     if ((p->wish.given & GIVEN_PARALLEL) && row->parallel < p->wish.s.n_seq_max)
         row->parallel = 0;
-    row->context = (p->wish.given & GIVEN_CTX) && row->parallel ? p->law.n_ctx
-                                                               : (uint64_t)row->parallel * row->slot;
+    row->context = (p->wish.given & GIVEN_CTX) && row->parallel
+                       ? p->law.n_ctx
+                       : (uint64_t)row->parallel * row->slot;
     return true;
 }
 
@@ -186,8 +192,8 @@ static int choose_row(const struct batching_advice *a)
     return -1;
 }
 
-bool batching_advise(const struct plan *p, const struct batching_lengths *lengths, struct arena *arena,
-                     struct batching_advice *out, struct err *err)
+bool batching_advise(const struct plan *p, const struct batching_lengths *lengths,
+                     struct arena *arena, struct batching_advice *out, struct err *err)
 {
     static const uint32_t percents[BATCHING_ROWS] = {50, 95, 100};
     struct batching_advice a = {.n = lengths->n, .rules = batching_default_rules()};

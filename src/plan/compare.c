@@ -15,10 +15,12 @@ static uint64_t need(const struct plan_device *d)
 }
 
 /* The last row; the one it would be if there were no room is lost. */
-static struct compare_row *add(struct compare *c, const char *key, const char *title, enum compare_unit unit)
+static struct compare_row *add(struct compare *c, const char *key, const char *title,
+                               enum compare_unit unit)
 {
     static const struct compare_row none;
-    struct compare_row *r = &c->rows[c->n_rows < COMPARE_MAX_ROWS ? c->n_rows++ : COMPARE_MAX_ROWS - 1];
+    struct compare_row *r =
+        &c->rows[c->n_rows < COMPARE_MAX_ROWS ? c->n_rows++ : COMPARE_MAX_ROWS - 1];
     *r = none;
     r->key = key;
     r->title = title;
@@ -44,7 +46,9 @@ static enum compare_better more_is_better(const struct compare_row *r)
     if (!r->has[0] || !r->has[1])
         return COMPARE_OTHER;
     double least = r->unit == COMPARE_BYTES ? NOTHING : 0;
-    return fabs(r->value[0] - r->value[1]) <= least ? COMPARE_SAME : r->value[0] > r->value[1] ? COMPARE_A : COMPARE_B;
+    return fabs(r->value[0] - r->value[1]) <= least ? COMPARE_SAME
+           : r->value[0] > r->value[1]              ? COMPARE_A
+                                                    : COMPARE_B;
 }
 
 static enum compare_better less_is_better(const struct compare_row *r)
@@ -105,7 +109,8 @@ static bool add_kv_types(struct compare *c, struct arena *arena)
     return true;
 }
 
-/* Largest context with the plan's own type of cache, where that is one of the three that are worked out. */
+/* Largest context with the plan's own type of cache, where that is one of the three that are worked
+ * out. */
 static uint32_t context_max(const struct plan *p)
 {
     static const uint32_t types[3] = {GGUF_TYPE_F16, GGUF_TYPE_Q8_0, GGUF_TYPE_Q4_0};
@@ -133,12 +138,13 @@ static struct speed_range pick_range(const struct plan *p, int which)
     return which == 0 ? p->speed.decode : which == 1 ? p->speed.decode_depth : p->speed.prefill;
 }
 
-/* Two estimates of one model on one machine err together: only where the cards differ do overlapping ranges mean that
- * nothing can be said. */
+/* Two estimates of one model on one machine err together: only where the cards differ do
+ * overlapping ranges mean that nothing can be said. */
 static bool same_ground(const struct compare *c)
 {
     const struct plan *a = c->plan[0], *b = c->plan[1];
-    return a->used_mask == b->used_mask && strcmp(a->model->architecture, b->model->architecture) == 0;
+    return a->used_mask == b->used_mask &&
+           strcmp(a->model->architecture, b->model->architecture) == 0;
 }
 
 static void add_speeds(struct compare *c)
@@ -170,7 +176,9 @@ static double kind_sum(const struct plan *p, int kind)
     double all = 0;
     for (uint32_t i = 0; i < p->n_devices; i++) {
         const struct plan_device *d = &p->devices[i];
-        all += (double)(kind == 0 ? d->weights + d->projector + d->draft : kind == 1 ? d->kv : d->compute + d->runtime);
+        all += (double)(kind == 0   ? d->weights + d->projector + d->draft
+                        : kind == 1 ? d->kv
+                                    : d->compute + d->runtime);
     }
     return all;
 }
@@ -183,7 +191,8 @@ static void add_sums(struct compare *c)
         struct compare_row *r = add(c, keys[kind], titles[kind], COMPARE_BYTES);
         for (int i = 0; i < 2; i++)
             set(r, i, c->plan[i]->n_devices > 0, kind_sum(c->plan[i], kind));
-        r->better = kind == 0 && more_is_better(r) != COMPARE_SAME ? COMPARE_OTHER : less_is_better(r);
+        r->better =
+            kind == 0 && more_is_better(r) != COMPARE_SAME ? COMPARE_OTHER : less_is_better(r);
         drop_empty(c, r);
     }
     struct compare_row *r = add(c, "host_bytes", "host memory", COMPARE_BYTES);
@@ -197,7 +206,10 @@ static void add_sums(struct compare *c)
 /* Cards by place: the first of A beside the first of B. */
 static bool add_card(struct compare *c, uint32_t at, struct arena *arena)
 {
-    static const char *const what[2][2] = {{"used", "used_bytes"}, {"free", "free_after_bytes"}};
+    static const char *const what[2][2] = {
+        {"used", "used_bytes"      },
+        {"free", "free_after_bytes"}
+    };
     for (int kind = 0; kind < 2; kind++) {
         char *key = arena_printf(arena, "gpu.%u.%s", at, what[kind][1]);
         char *title = arena_printf(arena, "GPU %u %s", at, what[kind][0]);
@@ -207,7 +219,10 @@ static bool add_card(struct compare *c, uint32_t at, struct arena *arena)
         for (int i = 0; i < 2; i++) {
             const struct plan *p = c->plan[i];
             const struct plan_device *d = &p->devices[at < p->n_devices ? at : 0];
-            set(r, i, at < p->n_devices, at >= p->n_devices ? 0 : kind ? (double)d->free_after : (double)need(d));
+            set(r, i, at < p->n_devices,
+                at >= p->n_devices ? 0
+                : kind             ? (double)d->free_after
+                                   : (double)need(d));
         }
         r->better = kind ? more_is_better(r) : less_is_better(r);
         drop_empty(c, r);
@@ -239,8 +254,8 @@ static void add_times(struct str *s, double times)
         str_addf(s, "%.0f %% more", fmax(1, (times - 1) * 100));
 }
 
-static void say_gain(const struct compare *c, const char *key, const char *what, int side, struct str *gain,
-                     struct str *loss)
+static void say_gain(const struct compare *c, const char *key, const char *what, int side,
+                     struct str *gain, struct str *loss)
 {
     const struct compare_row *r = find(c, key);
     if (!r || r->better == COMPARE_SAME || r->better == COMPARE_OTHER)
@@ -268,7 +283,8 @@ static void weigh(const struct compare *c, struct str *s)
     char gib[32];
     bool asked_alike = c->plan[0]->law.n_ctx == c->plan[1]->law.n_ctx;
     say_gain(c, "decode_tps", "decode speed", 1, &gain, &loss);
-    say_gain(c, asked_alike ? "context_max" : "context", asked_alike ? "room for context" : "context", 1, &gain, &loss);
+    say_gain(c, asked_alike ? "context_max" : "context",
+             asked_alike ? "room for context" : "context", 1, &gain, &loss);
     double a = sum_need(c->plan[0]), b = sum_need(c->plan[1]);
     double differ = fabs(a - b);
     bool leaves = differ > 0.01 * fmax(a, b);
@@ -281,8 +297,8 @@ static void weigh(const struct compare *c, struct str *s)
     else if (!leaves)
         str_add(s, "A and B come to the same");
     if (leaves)
-        str_addf(s, "%s %s GiB %s on the GPUs", s->len ? "; it takes" : "B takes", str_gib((uint64_t)differ, 1, gib),
-                 b < a ? "less" : "more");
+        str_addf(s, "%s %s GiB %s on the GPUs", s->len ? "; it takes" : "B takes",
+                 str_gib((uint64_t)differ, 1, gib), b < a ? "less" : "more");
     str_add(s, ".");
 }
 
@@ -302,7 +318,8 @@ static bool conclude(struct compare *c, struct arena *arena)
             for (uint32_t k = 0; k < c->plan[i]->n_devices; k++)
                 lack[i] += c->plan[i]->devices[k].shortfall;
         }
-        str_addf(&s, "Neither fits: A is %s GiB short, B %s GiB.", str_gib(lack[0], 1, x), str_gib(lack[1], 1, y));
+        str_addf(&s, "Neither fits: A is %s GiB short, B %s GiB.", str_gib(lack[0], 1, x),
+                 str_gib(lack[1], 1, y));
     } else {
         static const char *const means[] = {"fits with the room kept free", "fits only tightly",
                                             "works partly on the processor", ""};
@@ -314,8 +331,8 @@ static bool conclude(struct compare *c, struct arena *arena)
     return c->verdict && !s.failed;
 }
 
-bool compare_make(const struct plan *a, const struct plan *b, struct arena *arena, struct compare *out,
-                  struct err *err)
+bool compare_make(const struct plan *a, const struct plan *b, struct arena *arena,
+                  struct compare *out, struct err *err)
 {
     struct compare *c = arena_new(arena, struct compare);
     if (!c)

@@ -30,30 +30,32 @@ __attribute__((format(printf, 3, 4))) static bool say(struct plan *p, struct are
 static bool explain_cards(struct plan *p, struct arena *arena)
 {
     uint32_t used = (uint32_t)__builtin_popcount(p->used_mask);
+    char number[32];
     if (p->n_devices == 0)
         return say(p, arena, "no GPU: everything is planned for the processor and host memory");
     if (p->wish.as_command)
         return say(p, arena, "the command was taken as it stands; nothing was chosen");
     if (p->wish.spread)
         return say(p, arena, "every GPU is used, as asked");
-    if (used == 1 && p->n_devices > 1)
+    if (used == 1 && p->n_devices > 1 && p->wish.goal == GOAL_FEWEST)
         return say(p, arena, "one GPU holds it alone: no hops between cards, the others stay free");
     if (used > 1 && p->wish.goal == GOAL_FEWEST)
-        return say(p, arena, "%u GPUs: fewer do not hold it at %u tokens with the room kept free",
-                   used, p->law.n_ctx);
+        return say(p, arena, "%u GPUs: fewer do not hold it at %s tokens with the room kept free",
+                   used, str_grouped(p->law.n_ctx, number));
     return true;
 }
 
 static bool explain_context(struct plan *p, struct arena *arena)
 {
     uint32_t trained = p->model->hp.n_ctx_train;
+    char a[32], b[32];
     if (p->settings.n_ctx && p->law.n_ctx != p->settings.n_ctx &&
-        !say(p, arena, "context %u became %u: the engine rounds it up to whole blocks of 256",
-             p->settings.n_ctx, p->law.n_ctx))
+        !say(p, arena, "context %s became %s: the engine rounds it up to whole blocks of 256",
+             str_grouped(p->settings.n_ctx, a), str_grouped(p->law.n_ctx, b)))
         return false;
     if (trained && p->law.n_ctx_seq > trained)
-        return say(p, arena, "context %u is beyond the %u tokens the model was trained for",
-                   p->law.n_ctx_seq, trained);
+        return say(p, arena, "context %s is beyond the %s tokens the model was trained for",
+                   str_grouped(p->law.n_ctx_seq, a), str_grouped(trained, b));
     return true;
 }
 
@@ -62,8 +64,9 @@ static bool explain_shortage(struct plan *p, struct arena *arena)
     char gib[32];
     for (uint32_t i = 0; i < p->n_devices; i++) {
         const struct plan_device *d = &p->devices[i];
-        if (d->shortfall && !say(p, arena, "GPU %d %s is %s GiB short", d->card->index, d->card->name,
-                                 str_gib(d->shortfall, 2, gib)))
+        if (d->shortfall && p->verdict != VERDICT_TIGHT &&
+            !say(p, arena, "GPU %d %s is %s GiB short", d->card->index, d->card->name,
+                 str_gib(d->shortfall, 2, gib)))
             return false;
     }
     if (p->host.shortfall)
@@ -79,7 +82,11 @@ static bool explain_tight(struct plan *p, struct arena *arena)
         const struct plan_device *d = &p->devices[i];
         if (!(p->used_mask & (1u << i)) || d->free_after >= (int64_t)d->keep_free)
             continue;
-        if (!say(p, arena, "GPU %d keeps %s GiB free, less than the %s GiB asked for: it fits tightly",
+        if (d->shortfall &&
+            !say(p, arena, "GPU %d is %s GiB short unless the runtime takes less than estimated, as it may",
+                 d->card->index, str_gib(d->shortfall, 2, after)))
+            return false;
+        if (!d->shortfall && !say(p, arena, "GPU %d keeps %s GiB free, less than the %s GiB asked for: it fits tightly",
                  d->card->index, d->free_after > 0 ? str_gib((uint64_t)d->free_after, 2, after) : "0",
                  str_gib(d->keep_free, 2, keep)))
             return false;
@@ -113,6 +120,16 @@ static bool explain_law(struct plan *p, struct arena *arena)
                p->model->architecture);
 }
 
+static bool explain_runner_up(struct plan *p, struct arena *arena)
+{
+    const struct plan_optimality *o = &p->optimality;
+    char then[32], now[32];
+    if (strcmp(o->objective, "context") == 0)
+        return say(p, arena, "second best: %s with %s tokens, against %s", o->runner_up,
+                   str_grouped((uint64_t)o->runner_up_value, then), str_grouped((uint64_t)o->best, now));
+    return say(p, arena, "second best: %s with %.1f tok/s, against %.1f", o->runner_up, o->runner_up_value, o->best);
+}
+
 /* Which cards a goal left out, and how sure the choice is. */
 static bool explain_goal(struct plan *p, struct arena *arena)
 {
@@ -124,8 +141,7 @@ static bool explain_goal(struct plan *p, struct arena *arena)
     if (left_out && !say(p, arena, "goal %s: %u GPU%s left out, with %s it would be no better", goals[p->wish.goal],
                          left_out, left_out == 1 ? "" : "s", left_out == 1 ? "it" : "them"))
         return false;
-    if (o->runner_up && !say(p, arena, "second best: %s, %.1f against %.1f (%s)", o->runner_up, o->runner_up_value,
-                             o->best, o->objective))
+    if (o->runner_up && !explain_runner_up(p, arena))
         return false;
     return say(p, arena, o->proved ? "proved: every set of cards and split was looked at or ruled out by a bound"
                                    : "not proved: there are more sets of cards than were looked at");
@@ -149,13 +165,22 @@ bool explain_reasons(struct plan *p, struct arena *arena)
 static void write_model(const struct plan *p, struct str *o)
 {
     const struct model_hparams *h = &p->model->hp;
-    char a[32];
+    char a[32], b[32];
     str_addf(o, "Model    %s, architecture %s (%s)\n", p->model->name, p->model->architecture,
              p->model->quantization);
     str_addf(o, "         layers %u, width %u, heads %u, KV heads %u, head %u / %u\n", h->n_layer,
              h->n_embd, h->n_head, h->n_head_kv, h->head_dim_k, h->head_dim_v);
-    str_addf(o, "         vocabulary %s, trained context %u\n", str_grouped(h->n_vocab, a),
-             h->n_ctx_train);
+    str_addf(o, "         vocabulary %s, trained context %s\n", str_grouped(h->n_vocab, a),
+             str_grouped(h->n_ctx_train, b));
+}
+
+/* What one value takes: "2 B", or "34/32 B" where a block of 32 takes 34. */
+static void write_element(const struct gguf_type_info *t, struct str *o)
+{
+    if (t->block == 1)
+        str_addf(o, "%u B", t->block_bytes);
+    else
+        str_addf(o, "%u/%u B", t->block_bytes, t->block);
 }
 
 /* One line per kind of layer: elements a cell, bytes a cell, layers, cells. */
@@ -166,8 +191,9 @@ static void write_cache(const struct plan *p, struct str *o)
     static const struct { enum kv_kind kind; const char *name; } kinds[] = {
         {KV_FULL, "full"}, {KV_WINDOW, "window"}, {KV_CHUNKED, "chunked"}, {KV_LATENT, "latent"},
         {KV_HYBRID, "hybrid"}};
-    str_addf(o, "KV cache K %s, V %s; context %u in %u stream%s\n", k->name, v->name, p->law.n_ctx,
-             p->law.n_streams, p->law.n_streams == 1 ? "" : "s");
+    char number[32];
+    str_addf(o, "KV cache K %s, V %s; context %s in %u stream%s\n", k->name, v->name,
+             str_grouped(p->law.n_ctx, number), p->law.n_streams, p->law.n_streams == 1 ? "" : "s");
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         uint32_t n = 0;
         const struct model_layer *one = NULL;
@@ -179,18 +205,35 @@ static void write_cache(const struct plan *p, struct str *o)
         }
         if (!one)
             continue;
-        str_addf(o, "         %u %s layers: %u x %u/%u B (K) + %u x %u/%u B (V) a cell\n", n,
-                 kinds[i].name, one->n_embd_k, k->block_bytes, k->block, one->n_embd_v,
-                 v->block_bytes, v->block);
+        uint64_t cell = (uint64_t)one->n_embd_k * k->block_bytes / k->block +
+                        (uint64_t)one->n_embd_v * v->block_bytes / v->block;
+        str_addf(o, "         %u %s layer%s: %u x ", n, kinds[i].name, n == 1 ? "" : "s", one->n_embd_k);
+        write_element(k, o);
+        str_addf(o, " (K) + %u x ", one->n_embd_v);
+        write_element(v, o);
+        str_addf(o, " (V) = %s B a cell\n", str_grouped(cell, number));
     }
 }
 
-static void write_device(const struct plan_device *d, struct str *o)
+/* The engine counts the output as one layer more than the model has. */
+static void write_span(const struct plan_device *d, uint32_t n_layer, struct str *o)
+{
+    bool output = d->last_layer >= (int)n_layer;
+    int last = output ? (int)n_layer - 1 : d->last_layer;
+    if (d->first_layer > last)
+        str_add(o, "         the output layer\n");
+    else if (d->first_layer == last)
+        str_addf(o, "         layer %d%s\n", last, output ? " and the output" : "");
+    else
+        str_addf(o, "         layers %d to %d%s\n", d->first_layer, last, output ? " and the output" : "");
+}
+
+static void write_device(const struct plan_device *d, uint32_t n_layer, struct str *o)
 {
     char a[32], b[32], c[32];
     str_addf(o, "GPU %d    %s\n", d->card->index, d->card->name);
     if (d->first_layer >= 0)
-        str_addf(o, "         layers %d to %d\n", d->first_layer, d->last_layer);
+        write_span(d, n_layer, o);
     str_addf(o, "         weights  %15s B  exact: sum of its tensors, padded\n", str_grouped(d->weights, a));
     str_addf(o, "         KV       %15s B  exact: from the shape\n", str_grouped(d->kv, a));
     str_addf(o, "         compute  %15s B  the engine's graph, allocated as it does\n",
@@ -200,6 +243,22 @@ static void write_device(const struct plan_device *d, struct str *o)
     str_addf(o, "         free     %15s B  of which %s kept free\n",
              str_grouped(d->free_after > 0 ? (uint64_t)d->free_after : 0, a),
              str_grouped(d->keep_free, b));
+}
+
+/* A sentence over as many lines of 80 columns as it needs. */
+static void write_reason(const char *head, const char *text, struct str *o)
+{
+    enum { WIDTH = 71 };
+    while (strlen(text) > WIDTH) {
+        int n = WIDTH;
+        while (n > 0 && text[n] != ' ')
+            n--;
+        n = n ? n : WIDTH;
+        str_addf(o, "%s%.*s\n", head, n, text);
+        text += n + (text[n] == ' ');
+        head = "         ";
+    }
+    str_addf(o, "%s%s\n", head, text);
 }
 
 void explain_write(const struct plan *p, struct str *o)
@@ -213,7 +272,7 @@ void explain_write(const struct plan *p, struct str *o)
         str_add(o, "         several cards work in a pipeline: 4 copies of inputs and crossings\n");
     for (uint32_t i = 0; i < p->n_devices; i++)
         if (p->used_mask & (1u << i))
-            write_device(&p->devices[i], o);
+            write_device(&p->devices[i], p->model->n_layers, o);
     if (p->speed.decode.tps > 0)
         str_addf(o, "Speed    decode %.1f tok/s (%.1f to %.1f)\n"
                     "         limited by %s\n"
@@ -225,4 +284,6 @@ void explain_write(const struct plan *p, struct str *o)
     str_addf(o, ", KV %s B\n", str_grouped(p->host.kv, a));
     str_addf(o, "         compute %s B", str_grouped(p->host.compute, a));
     str_addf(o, ", outputs %s B\n", str_grouped(p->host.cache, a));
+    for (uint32_t i = 0; i < p->n_reasons; i++)
+        write_reason(i ? "         " : "Why      ", p->reasons[i], o);
 }

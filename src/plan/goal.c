@@ -75,6 +75,7 @@ static bool learn_rates(struct quest *q, const struct law_settings *s, struct er
 {
     struct placer *p = q->p;
     uint32_t n_layers = 0;
+    double host_gbs = speed_host_gbs(&p->machine->host);
     struct arena_mark mark = arena_mark(p->arena);
     uint64_t *bytes = arena_array(p->arena, uint64_t, MODEL_MAX_LAYERS + 1);
     struct speed_work *work = arena_new(p->arena, struct speed_work);
@@ -91,7 +92,7 @@ static bool learn_rates(struct quest *q, const struct law_settings *s, struct er
         if (b > 0 && (q->least_layer == 0 || b < q->least_layer))
             q->least_layer = b;
         for (uint32_t c = 0; b > 0 && c < p->machine->n_devices; c++) {
-            double ns = speed_layer_ns(speed_coefs, work, l, &p->cards[c], 1, 0) / b;
+            double ns = speed_layer_ns(speed_coefs, work, l, &p->cards[c], host_gbs, 0) / b;
             if (ns > 0 && (q->rate[c] == 0 || ns < q->rate[c]))
                 q->rate[c] = ns;
         }

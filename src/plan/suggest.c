@@ -7,7 +7,7 @@
 
 #include "base/str.h"
 
-enum { USUAL_CONTEXT = 32768, LOWER_CONTEXT = 8192, MIXED_MOST = 4, NEAR_EACH = 2, TOO_SMALL_ROWS = 3 };
+enum { USUAL_CONTEXT = 32768, LOWER_CONTEXT = 8192, MIXED_MOST = 4, LEAST_EACH = 3, NEAR_EACH = 2, TOO_SMALL_ROWS = 3 };
 enum { COMBINATIONS_MAX = 1 + SUGGEST_CATALOGUE_MAX * SUGGEST_MOST_CARDS + 1024 };
 
 /* Cards that people put into one machine with others, by their names in the catalogue. */
@@ -111,6 +111,8 @@ static int compare(const struct combination *a, const struct combination *b)
         return a->tps > b->tps ? -1 : 1;
     if (a->price != b->price)
         return a->price < b->price ? -1 : 1;
+    if (a->idle != b->idle)
+        return a->idle ? 1 : -1;
     if (a->s.rank == SUGGEST_TOO_SMALL && a->s.short_bytes != b->s.short_bytes)
         return a->s.short_bytes < b->s.short_bytes ? -1 : 1;
     if (a->s.n_cards != b->s.n_cards)
@@ -201,11 +203,12 @@ static bool next_best(struct field *f, uint32_t n_cards, enum suggest_rank best,
     }
 }
 
-static bool show_each(struct field *f, uint32_t each, struct err *err)
+/* `each` more of each number of cards; *shown counts up to SUGGEST_ROWS. */
+static bool show_each(struct field *f, uint32_t each, uint32_t *shown, struct err *err)
 {
-    uint32_t first = f->q->wish->mine->n_devices ? 0 : 1, shown = 0;
+    uint32_t first = f->q->wish->mine->n_devices ? 0 : 1;
     for (uint32_t n = first; n <= f->q->wish->max_cards; n++) {
-        for (uint32_t k = 0; k < each && shown < SUGGEST_ROWS; k++, shown++) {
+        for (uint32_t k = 0; k < each && *shown < SUGGEST_ROWS; k++, ++*shown) {
             struct combination *c;
             if (!next_best(f, n, SUGGEST_MEETS, SUGGEST_MEETS, &c, err))
                 return false;
@@ -214,6 +217,18 @@ static bool show_each(struct field *f, uint32_t each, struct err *err)
             c->shown = true;
         }
     }
+    return true;
+}
+
+/* As many of each number of cards, and more where some numbers of cards have none. */
+static bool show_best(struct field *f, struct err *err)
+{
+    uint32_t each = SUGGEST_ROWS / f->q->wish->max_cards, shown = 0, before;
+    do {
+        before = shown;
+        if (!show_each(f, each > LEAST_EACH ? each : LEAST_EACH, &shown, err))
+            return false;
+    } while (shown > before && shown < SUGGEST_ROWS);
     return true;
 }
 
@@ -260,8 +275,7 @@ static uint32_t count_shown(const struct field *f, bool *met)
 
 static bool show(struct field *f, bool *met, struct err *err)
 {
-    uint32_t each = SUGGEST_ROWS / f->q->wish->max_cards;
-    if (f->q->wish->all ? !show_all(f, err) : !show_each(f, each > 3 ? each : 3, err))
+    if (f->q->wish->all ? !show_all(f, err) : !show_best(f, err))
         return false;
     if (!f->q->wish->all && !show_near(f, err))
         return false;

@@ -68,8 +68,8 @@ struct suggestions {
 
 /* Combinations are up to max_cards cards of one kind, and up to four of two kinds that people mix. Order: meets the
  * wish, holds the context, holds the model; among those too slow the faster; then the lower price (with prices; none
- * comes last), fewer cards, fewer watts per token per second. Without `all`, combinations are left out that need not all of their cards, at most
- * SUGGEST_ROWS are named, alike many for each number of cards, and SUGGEST_NEAR_ROWS that miss the wish. The split is
+ * comes last), those that use the person's own cards, fewer new cards, fewer watts per token per second. Without `all`, combinations are left out that need not all of their cards, at most
+ * SUGGEST_ROWS are named, alike many for each number of cards where there are, and SUGGEST_NEAR_ROWS that miss the wish. The split is
  * the one `plan` makes. Context where none was given: the smaller of the trained one and 32768; 8192 where no
  * combination holds that. Rows live in arena. Refusals of the engine are errors. Pure: no I/O. */
 bool suggest_make(const struct model *model, const struct suggest_wish *wish, struct arena *arena,

@@ -2,7 +2,6 @@
 #include "plan/suggest_fit.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -240,13 +239,10 @@ static void note_speed(struct suggest_quest *q, struct bench *b, struct combinat
     uint32_t n = kinds_of(q, c, kinds);
     place_speed(&b->placer, c->placed, c->placed->law.n_ctx_seq, 0, &c->s.speed);
     c->s.watts = watts_of(kinds, n, c->mask);
+    uint32_t own = (1u << q->wish->mine->n_devices) - 1;
+    c->idle = own && !(c->mask & own);
     c->tps = c->s.speed.decode.tps;
     c->score = score_of(c->s.watts, c->tps);
-}
-
-static bool is_slow(const struct suggest_quest *q, const struct combination *c)
-{
-    return q->wish->min_tps > 0 && !(c->s.speed.decode.tps >= q->wish->min_tps);
 }
 
 bool suggest_work_out(struct suggest_quest *q, struct combination *c, struct err *err)
@@ -267,10 +263,11 @@ bool suggest_work_out(struct suggest_quest *q, struct combination *c, struct err
     c->worked_out = true;
     c->tps = 0;
     c->score = INFINITY;
+    c->idle = false;
     if (fits)
         note_speed(q, b, c);
     if (fits && c->s.rank != SUGGEST_SHORT)
-        c->s.rank = is_slow(q, c) ? SUGGEST_SLOW : SUGGEST_MEETS;
+        c->s.rank = suggest_is_slow(q, c) ? SUGGEST_SLOW : SUGGEST_MEETS;
     q->candidates += b->placer.candidates;
     arena_rewind(q->arena, mark);
     return true;
@@ -320,65 +317,6 @@ static void note_layers(const struct suggest_quest *q, struct combination *c)
             c->s.layers[r->layer_device[il]]++;
 }
 
-static void write_split(const struct suggestion *s, struct str *out)
-{
-    uint32_t least = UINT32_MAX, most = 0;
-    for (uint32_t i = 0; i < s->n_devices; i++) {
-        least = s->layers[i] < least ? s->layers[i] : least;
-        most = s->layers[i] > most ? s->layers[i] : most;
-    }
-    if (s->n_devices > 4 && least == most)
-        str_addf(out, "%u layers each", most);
-    else if (s->n_devices > 4)
-        str_addf(out, "%u-%u layers each", least, most);
-    else
-        str_add(out, "split ");
-    for (uint32_t i = 0; s->n_devices <= 4 && i < s->n_devices; i++)
-        str_addf(out, "%s%u", !i ? "" : s->n_devices == 2 ? " + " : "+", s->layers[i]);
-}
-
-static void write_missing(const struct suggest_quest *q, const struct combination *c, struct str *out)
-{
-    static const char *const names[] = {"KV q8_0", "KV q4_0"};
-    uint32_t ctx = q->s.n_ctx;
-    char gib[32];
-    if (c->s.rank == SUGGEST_TOO_SMALL)
-        str_addf(out, "short by %s GiB", str_gib(c->s.short_bytes, 1, gib));
-    else if (is_slow(q, c))
-        str_add(out, "small and slow");
-    else if (c->s.kv_type >= 0 && ctx % 1024 == 0)
-        str_addf(out, "%uk needs %s", ctx / 1024, names[c->s.kv_type == GGUF_TYPE_Q4_0]);
-    else if (c->s.kv_type >= 0)
-        str_addf(out, "needs %s", names[c->s.kv_type == GGUF_TYPE_Q4_0]);
-    else
-        str_add(out, "too small");
-}
-
-static bool write_note(const struct suggest_quest *q, struct combination *c, struct err *err)
-{
-    struct str text = {0};
-    struct suggestion *s = &c->s;
-    if (s->rank >= SUGGEST_SHORT)
-        write_missing(q, c, &text);
-    else if (s->rank == SUGGEST_SLOW)
-        str_add(&text, s->speed.decode.tps > 0 ? "too slow" : "speed unknown");
-    else if (q->wish->min_tps > 0 && s->speed.decode.low < q->wish->min_tps)
-        str_add(&text, "may be slower");
-    else if (!s->n_parts)
-        str_add(&text, "no new card");
-    else if (s->mine_idle)
-        str_add(&text, "yours stay idle");
-    else if (s->n_devices == 1)
-        str_add(&text, "one card");
-    else
-        write_split(s, &text);
-    bool ok = !text.failed && text.data;
-    if (ok)
-        snprintf(s->note, sizeof(s->note), "%s", text.data);
-    str_finish(&text);
-    return ok || err_set(err, ERR_1201, "no memory for a note");
-}
-
 /* What the search found fits is looked at whole. A context that turns out too large makes the rank worse. */
 static void confirm(struct suggest_quest *q, struct bench *b, struct combination *c)
 {
@@ -407,7 +345,7 @@ bool suggest_finish(struct suggest_quest *q, struct combination *c, struct err *
             c->s.context_max = largest(q, b, c->mask, &s, s.n_ctx, &wide);
         if (!c->s.context_max && holds) /* an asked one between two steps */
             c->s.context_max = c->placed->s.n_ctx;
-        c->s.mine_idle = q->wish->mine->n_devices && !(c->mask & ((1u << q->wish->mine->n_devices) - 1));
+        c->s.mine_idle = c->idle;
         if (!holds)
             c->s.kv_type = type_that_fits(q, b);
         if (c->s.rank == SUGGEST_SHORT && !c->s.context_max)
@@ -417,5 +355,5 @@ bool suggest_finish(struct suggest_quest *q, struct combination *c, struct err *
     }
     q->candidates += b->placer.candidates;
     arena_rewind(q->arena, mark);
-    return write_note(q, c, err);
+    return suggest_write_note(q, c, err);
 }

@@ -19,6 +19,7 @@ struct suggest_kind {
 struct combination {
     uint16_t kind[2], count[2]; /* count[1] 0: one kind; count[0] 0: only the cards that are there */
     bool worked_out, done, shown, checked_need, needless;
+    bool idle; /* worked out: the person's own cards are not needed */
     double score;  /* watts per token per second, INFINITY unknown; a bound until it is worked out */
     double tps;    /* 0 unknown; a bound until it is worked out */
     double price;  /* INFINITY unknown */
@@ -54,5 +55,9 @@ bool suggest_work_out(struct suggest_quest *q, struct combination *c, struct err
 
 /* Whole graphs, largest context, note. The rank may turn out worse than it was. */
 bool suggest_finish(struct suggest_quest *q, struct combination *c, struct err *err);
+
+/* Slower than the wish, or of unknown speed where the wish has one. */
+bool suggest_is_slow(const struct suggest_quest *q, const struct combination *c);
+bool suggest_write_note(const struct suggest_quest *q, struct combination *c, struct err *err);
 
 #endif

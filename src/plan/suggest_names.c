@@ -35,9 +35,11 @@ static void slug(const struct card *c, char out[NAME_MAX_BYTES])
     char name[NAME_MAX_BYTES];
     size_t n = 0;
     short_name(c, name);
-    for (const char *p = name; *p; p++)
-        if (isalnum((unsigned char)*p) || *p == '-')
-            out[n++] = (char)tolower((unsigned char)*p);
+    for (const char *p = name; *p; p++) {
+        bool joins = *p == ' ' && n && isdigit((unsigned char)out[n - 1]) && isdigit((unsigned char)p[1]);
+        if (isalnum((unsigned char)*p) || *p == '-' || joins)
+            out[n++] = joins ? '-' : (char)tolower((unsigned char)*p);
+    }
     out[n] = 0;
     if (card_find(out) != card_find(c->name))
         snprintf(out, NAME_MAX_BYTES, "%s", c->name);

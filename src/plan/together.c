@@ -1,4 +1,5 @@
-/* together: contexts that all models can have at once, their plans against what the others leave, and what would help. */
+/* together: contexts that all models can have at once, their plans against what the others leave,
+ * and what would help. */
 #include "plan/together.h"
 
 #include <stdio.h>
@@ -94,9 +95,10 @@ static void restore(struct solver *v, const struct answer *a)
     v->cut = a->cut;
 }
 
-/* The largest limit between one that fits (the last answer) and one that does not, in steps of 256: first on the cards
- * as they are shared out, then, if search is set, on any. */
-static bool raise_limit(struct solver *v, uint32_t low, uint32_t high, uint32_t kv, bool search, struct err *err)
+/* The largest limit between one that fits (the last answer) and one that does not, in steps of 256:
+ * first on the cards as they are shared out, then, if search is set, on any. */
+static bool raise_limit(struct solver *v, uint32_t low, uint32_t high, uint32_t kv, bool search,
+                        struct err *err)
 {
     struct answer a;
     keep(v, &a);
@@ -118,7 +120,8 @@ static bool raise_limit(struct solver *v, uint32_t low, uint32_t high, uint32_t 
     return true;
 }
 
-/* 32768 tokens for all that are open; else the most that all can have, a coarser cache before very short contexts. */
+/* 32768 tokens for all that are open; else the most that all can have, a coarser cache before very
+ * short contexts. */
 static bool find_contexts(struct solver *v, bool *found, bool *usual, struct err *err)
 {
     if (!at_limit(v, USUAL, GGUF_TYPE_F16, found, err))
@@ -142,7 +145,8 @@ static void left_by_others(const struct solver *v, uint32_t part, struct machine
             solver_take(&v->parts[i], v->best[i], out);
 }
 
-/* Room that remains lengthens what is open: all alike up to the longest that was trained, then each for itself. */
+/* Room that remains lengthens what is open: all alike up to the longest that was trained, then each
+ * for itself. */
 static bool lengthen(struct solver *v, struct err *err)
 {
     uint32_t most = 0, limit = USUAL;
@@ -158,7 +162,8 @@ static bool lengthen(struct solver *v, struct err *err)
             return false;
         if (!found) {
             restore(v, &a);
-            return raise_limit(v, limit, (most + STEP - 1) / STEP * STEP, GGUF_TYPE_F16, false, err);
+            return raise_limit(v, limit, (most + STEP - 1) / STEP * STEP, GGUF_TYPE_F16, false,
+                               err);
         }
     }
     return true;
@@ -177,8 +182,14 @@ static bool lengthen_each(struct solver *v, struct err *err)
         if (!open_context(p) || v->s[i].n_ctx >= trained(p) || v->machine.n_devices == 0)
             continue;
         left_by_others(v, i, &left);
-        struct placer placer = {.model = p->model, .machine = &left, .wish = &p->wish, .arena = v->arena, .quick = true};
-        if (place_largest(&placer, v->best[i]->mask, &v->s[i], v->s[i].n_ctx, trained(p), pl, &quiet) && pl->fits) {
+        struct placer placer = {.model = p->model,
+                                .machine = &left,
+                                .wish = &p->wish,
+                                .arena = v->arena,
+                                .quick = true};
+        if (place_largest(&placer, v->best[i]->mask, &v->s[i], v->s[i].n_ctx, trained(p), pl,
+                          &quiet) &&
+            pl->fits) {
             v->best[i] = pl;
             v->s[i].n_ctx = pl->s.n_ctx;
         }
@@ -188,7 +199,8 @@ static bool lengthen_each(struct solver *v, struct err *err)
 }
 
 /* The plan of a placement, as if its command had been given, with reasons of its own. */
-static bool plan_placed(struct solver *v, uint32_t part, const struct machine *left, struct plan *out, struct err *err)
+static bool plan_placed(struct solver *v, uint32_t part, const struct machine *left,
+                        struct plan *out, struct err *err)
 {
     struct plan_wish w = v->parts[part].wish;
     const struct placement *pl = v->best[part];
@@ -201,7 +213,8 @@ static bool plan_placed(struct solver *v, uint32_t part, const struct machine *l
     out->wish.s = pl->s;
     out->user_asked_cpu = v->parts[part].wish.allow_cpu || out->user_asked_cpu;
     out->n_reasons = 0;
-    return explain_reasons(out, v->arena) || err_set(err, ERR_1201, "no memory for the plan's reasons");
+    return explain_reasons(out, v->arena) ||
+           err_set(err, ERR_1201, "no memory for the plan's reasons");
 }
 
 static uint64_t plan_need(const struct plan *p, uint32_t card)
@@ -231,8 +244,9 @@ static bool new_machine(struct solver *v, struct machine **out, struct err *err)
     return true;
 }
 
-/* Whole plans of what was placed, each against what the others really take (a draft model of theirs included), until
- * that changes nothing more; an open context gives way where the whole graph needs more than the search saw. */
+/* Whole plans of what was placed, each against what the others really take (a draft model of theirs
+ * included), until that changes nothing more; an open context gives way where the whole graph needs
+ * more than the search saw. */
 static bool plan_all(struct solver *v, struct together *t, struct err *err)
 {
     struct machine *left;
@@ -292,8 +306,8 @@ static bool plan_unplaced(struct solver *v, uint32_t part, struct plan *out, str
     return out->verdict == VERDICT_NO_FIT || adopt(v, part, out, err);
 }
 
-/* Models are placed as far as they can be; those that find no room are planned on what is left: that says what they
- * lack, or puts layers on the host where the wish allows it. */
+/* Models are placed as far as they can be; those that find no room are planned on what is left:
+ * that says what they lack, or puts layers on the host where the wish allows it. */
 static bool plan_some(struct solver *v, struct together *t, struct err *err)
 {
     bool whole = true;
@@ -324,7 +338,8 @@ static void sum_cards(const struct solver *v, struct together *t)
     for (uint32_t i = 0; i < t->n_cards; i++) {
         const struct device *d = &v->machine.devices[i];
         struct together_card *c = &t->cards[i];
-        *c = (struct together_card){.other = d->used_by_others_bytes, .free_after = (int64_t)d->free_bytes};
+        *c = (struct together_card){.other = d->used_by_others_bytes,
+                                    .free_after = (int64_t)d->free_bytes};
         for (uint32_t k = 0; k < t->n; k++) {
             uint64_t keep_free = budget_keep_free(&t->plans[k].wish, d);
             c->need[k] = plan_need(&t->plans[k], i);
@@ -359,11 +374,13 @@ static void conclude(const struct solver *v, struct together *t)
     }
 }
 
-static bool add_way(struct solver *v, struct together *t, int part, const char *change, const char *flags,
-                    const char *price, struct err *err)
+static bool add_way(struct solver *v, struct together *t, int part, const char *change,
+                    const char *flags, const char *price, struct err *err)
 {
-    struct together_way w = {.part = part, .change = arena_strdup(v->arena, change),
-                             .flags = arena_strdup(v->arena, flags), .price = price};
+    struct together_way w = {.part = part,
+                             .change = arena_strdup(v->arena, change),
+                             .flags = arena_strdup(v->arena, flags),
+                             .price = price};
     if (!w.change || !w.flags)
         return err_set(err, ERR_1201, "no memory for other plans");
     if (t->n_ways < TOGETHER_MAX_WAYS)
@@ -372,7 +389,8 @@ static bool add_way(struct solver *v, struct together *t, int part, const char *
 }
 
 /* The same with another wish for one model, or for all. */
-static bool try_parts(struct solver *v, struct together_part *parts, bool *found, struct solver *out, struct err *err)
+static bool try_parts(struct solver *v, struct together_part *parts, bool *found,
+                      struct solver *out, struct err *err)
 {
     bool usual;
     uint64_t used = v->candidates - v->budget; /* the budget was set to where the ways begin */
@@ -385,7 +403,8 @@ static bool try_parts(struct solver *v, struct together_part *parts, bool *found
     return true;
 }
 
-static bool try_shorter(struct solver *v, struct together *t, struct solver *other, uint32_t part, struct err *err)
+static bool try_shorter(struct solver *v, struct together *t, struct solver *other, uint32_t part,
+                        struct err *err)
 {
     struct together_part parts[TOGETHER_MAX_MODELS];
     char change[64], flags[32], number[32];
@@ -398,7 +417,8 @@ static bool try_shorter(struct solver *v, struct together *t, struct solver *oth
     if (!try_parts(v, parts, &found, other, err))
         return false;
     uint32_t n = found ? other->best[part]->s.n_ctx : 0;
-    if (!found || n < parts[part].wish.min_context || (parts[part].wish.s.n_ctx && n >= parts[part].wish.s.n_ctx))
+    if (!found || n < parts[part].wish.min_context ||
+        (parts[part].wish.s.n_ctx && n >= parts[part].wish.s.n_ctx))
         return true;
     str_grouped(n, number);
     snprintf(change, sizeof(change), "context %s", number);
@@ -406,7 +426,8 @@ static bool try_shorter(struct solver *v, struct together *t, struct solver *oth
     return add_way(v, t, (int)part, change, flags, "shorter conversations", err);
 }
 
-static bool try_kv(struct solver *v, struct together *t, struct solver *other, int part, int type, struct err *err)
+static bool try_kv(struct solver *v, struct together *t, struct solver *other, int part, int type,
+                   struct err *err)
 {
     static const char *const names[] = {"f16", "q8_0", "q4_0"};
     static const char *const prices[] = {"", "small quality risk", "visible quality risk"};
@@ -435,6 +456,9 @@ static bool try_kv(struct solver *v, struct together *t, struct solver *other, i
 static bool add_host_way(struct solver *v, struct together *t, struct err *err)
 {
     const struct plan *p = &t->plans[t->short_part];
+    for (uint32_t i = 0; i < t->n; i++)
+        if ((int)i != t->short_part && t->plans[i].verdict == VERDICT_NO_FIT)
+            return true;
     for (uint32_t i = 0; i < p->n_alternatives; i++) {
         const struct plan_alternative *a = &p->alternatives[i];
         if (a->verdict == VERDICT_PARTLY_CPU)
@@ -466,16 +490,18 @@ static bool find_ways(struct solver *v, struct together *t, struct err *err)
 static bool check(uint32_t n, const struct machine *m, struct err *err)
 {
     if (n == 0 || n > TOGETHER_MAX_MODELS)
-        return err_set(err, ERR_2113, "%u models side by side; 1 to %d can be planned", n, TOGETHER_MAX_MODELS);
+        return err_set(err, ERR_2113, "%u models side by side; 1 to %d can be planned", n,
+                       TOGETHER_MAX_MODELS);
     if (m->n_devices > TOGETHER_MAX_CARDS) {
-        err_set(err, ERR_2113, "several models are planned on up to %d cards, here are %u", TOGETHER_MAX_CARDS,
-                m->n_devices);
+        err_set(err, ERR_2113, "several models are planned on up to %d cards, here are %u",
+                TOGETHER_MAX_CARDS, m->n_devices);
         return err_fix(err, NULL, "name the cards with --gpus");
     }
     return true;
 }
 
-/* The wishes' own host memory becomes the machine's, so that what one takes is missing for the others. */
+/* The wishes' own host memory becomes the machine's, so that what one takes is missing for the
+ * others. */
 static void share_host(struct together_part *parts, uint32_t n, struct machine *m)
 {
     for (uint32_t i = 0; i < n; i++) {
@@ -514,7 +540,8 @@ bool together_make(const struct together_part *parts, uint32_t n, const struct m
     *shared = *machine;
     share_host(own_parts, n, shared);
     *t = (struct together){.n = n, .machine = shared};
-    if (!solver_init(v, own_parts, n, shared, arena, err) || !start_settings(v, err) || !search_all(v, &found, err))
+    if (!solver_init(v, own_parts, n, shared, arena, err) || !start_settings(v, err) ||
+        !search_all(v, &found, err))
         return false;
     t->proved = !v->cut;
     if (found && !v->tight && !lengthen_each(v, err))

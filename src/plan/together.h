@@ -1,4 +1,5 @@
-/* together: several models side by side on the same cards, each process with a context of its own, proved as a whole. */
+/* together: several models side by side on the same cards, each process with a context of its own,
+ * proved as a whole. */
 #ifndef PLAN_TOGETHER_H
 #define PLAN_TOGETHER_H
 
@@ -43,11 +44,12 @@ struct together {
     struct together_way ways[TOGETHER_MAX_WAYS];
 };
 
-/* Which cards each model uses is searched over all sets of cards and all orders of the models, largest first, with
- * backtracking: fewest cards in sum, then cards that no other model uses, then fast ones. A set of cards is filled by
- * the most even split. Open contexts get 32768 tokens (or what was trained) if that fits, else the same smaller limit
- * for all, with a coarser cache where below 4096; what room remains lengthens them. Results live in arena.
- * ERR_2113 for no models, too many, or more cards than TOGETHER_MAX_CARDS. */
+/* Which cards each model uses is searched over all sets of cards and all orders of the models,
+ * largest first, with backtracking: fewest cards in sum, then cards that no other model uses, then
+ * fast ones. A set of cards is filled by the most even split. Open contexts get 32768 tokens (or
+ * what was trained) if that fits, else the same smaller limit for all, with a coarser cache where
+ * below 4096; what room remains lengthens them. Results live in arena. ERR_2113 for no models, too
+ * many, or more cards than TOGETHER_MAX_CARDS. */
 bool together_make(const struct together_part *parts, uint32_t n, const struct machine *machine,
                    struct arena *arena, struct together *out, struct err *err);
 

@@ -1,4 +1,5 @@
-/* together_search: depth first over models and sets of cards, with bounds, equal cards taken as one, and a memory. */
+/* together_search: depth first over models and sets of cards, with bounds, equal cards taken as
+ * one, and a memory. */
 #include "plan/together_search.h"
 
 #include <string.h>
@@ -14,21 +15,23 @@ struct solver_memo {
     struct placement *pl; /* NULL: does not fit */
 };
 
-uint64_t solver_need(const struct together_part *part, const struct machine *m, const struct placement *pl,
-                     uint32_t card)
+uint64_t solver_need(const struct together_part *part, const struct machine *m,
+                     const struct placement *pl, uint32_t card)
 {
     uint32_t at = (uint32_t)__builtin_popcount(pl->mask & ((1u << card) - 1));
     uint32_t n_used = (uint32_t)__builtin_popcount(pl->mask);
     if (!(pl->mask & (1u << card)))
         return 0;
     const struct law_bytes *b = &pl->law.device[at].bytes;
-    uint64_t need = b->weights + (uint64_t)(part->wish.kv_cache_factor * (double)b->kv) + b->compute;
+    uint64_t need =
+        b->weights + (uint64_t)(part->wish.kv_cache_factor * (double)b->kv) + b->compute;
     if (at == 0 && !part->wish.projector_on_host)
         need += part->wish.projector_bytes;
     return need ? need + plan_runtime_estimate(&m->devices[card], pl->s.split, n_used).bytes : 0;
 }
 
-/* One byte stays: the engine shares layers out by free bytes and refuses when there are none at all. */
+/* One byte stays: the engine shares layers out by free bytes and refuses when there are none at
+ * all. */
 static void less(uint64_t *have, uint64_t gone)
 {
     *have = *have > gone ? *have - gone : gone ? 1 : *have;
@@ -42,11 +45,13 @@ void solver_take(const struct together_part *part, const struct placement *pl, s
         less(&left->devices[i].free_bytes, need);
         left->devices[i].used_by_others_bytes += need;
     }
-    less(&left->host.free_bytes, r->host.weights + r->host.kv + r->host.compute + r->host_repack + r->host_output +
-                                     (part->wish.projector_on_host ? part->wish.projector_bytes : 0));
+    less(&left->host.free_bytes,
+         r->host.weights + r->host.kv + r->host.compute + r->host_repack + r->host_output +
+             (part->wish.projector_on_host ? part->wish.projector_bytes : 0));
 }
 
-static bool fits(const struct solver *v, uint32_t part, const struct machine *left, const struct placement *pl)
+static bool fits(const struct solver *v, uint32_t part, const struct machine *left,
+                 const struct placement *pl)
 {
     const struct together_part *p = &v->parts[part];
     uint64_t host_missing = budget_host_missing(&p->wish, &left->host, &pl->law);
@@ -60,7 +65,8 @@ static bool fits(const struct solver *v, uint32_t part, const struct machine *le
     return true;
 }
 
-static void memo_key(uint32_t part, uint32_t mask, const struct machine *left, struct solver_memo *key)
+static void memo_key(uint32_t part, uint32_t mask, const struct machine *left,
+                     struct solver_memo *key)
 {
     memset(key, 0, sizeof(*key));
     key->part = part;
@@ -78,7 +84,8 @@ static bool same_key(const struct solver_memo *a, const struct solver_memo *b)
            memcmp(a->room, b->room, sizeof(a->room)) == 0;
 }
 
-/* The entry of this key, or an empty one for it; the last place tried is given up when the neighbourhood is full. */
+/* The entry of this key, or an empty one for it; the last place tried is given up when the
+ * neighbourhood is full. */
 static struct solver_memo *memo_at(struct solver *v, const struct solver_memo *key)
 {
     struct solver_memo *e = NULL;
@@ -91,7 +98,8 @@ static struct solver_memo *memo_at(struct solver *v, const struct solver_memo *k
     return e;
 }
 
-struct placement *solver_place(struct solver *v, uint32_t part, uint32_t mask, const struct machine *left)
+struct placement *solver_place(struct solver *v, uint32_t part, uint32_t mask,
+                               const struct machine *left)
 {
     const struct together_part *p = &v->parts[part];
     struct solver_memo key, *e;
@@ -100,7 +108,8 @@ struct placement *solver_place(struct solver *v, uint32_t part, uint32_t mask, c
     e = memo_at(v, &key);
     if (e->hash)
         return e->pl;
-    struct placer placer = {.model = p->model, .machine = left, .wish = &p->wish, .arena = v->arena, .quick = true};
+    struct placer placer = {
+        .model = p->model, .machine = left, .wish = &p->wish, .arena = v->arena, .quick = true};
     struct arena_mark mark = arena_mark(v->arena);
     struct placement *pl = arena_new(v->arena, struct placement);
     bool ok = pl && place_on(&placer, mask, &v->s[part], pl, &quiet);
@@ -125,10 +134,11 @@ static bool takes_all(const struct plan_wish *w)
 
 static bool same_card(const struct device *a, const struct device *b)
 {
-    return a->total_bytes == b->total_bytes && a->free_bytes == b->free_bytes && a->backend == b->backend &&
-           a->sms == b->sms && a->cc_major == b->cc_major && a->cc_minor == b->cc_minor &&
-           a->bandwidth_gbs == b->bandwidth_gbs && a->nvlink == b->nvlink && a->pcie_gen == b->pcie_gen &&
-           a->pcie_lanes == b->pcie_lanes && !a->rpc == !b->rpc && strcmp(a->name, b->name) == 0;
+    return a->total_bytes == b->total_bytes && a->free_bytes == b->free_bytes &&
+           a->backend == b->backend && a->sms == b->sms && a->cc_major == b->cc_major &&
+           a->cc_minor == b->cc_minor && a->bandwidth_gbs == b->bandwidth_gbs &&
+           a->nvlink == b->nvlink && a->pcie_gen == b->pcie_gen && a->pcie_lanes == b->pcie_lanes &&
+           !a->rpc == !b->rpc && strcmp(a->name, b->name) == 0;
 }
 
 /* Of equal cards the first ones stand for any. */
@@ -142,7 +152,8 @@ static bool is_first_of_equals(const struct machine *m, uint32_t mask)
 }
 
 /* Weights and cache need this much on any cards; rooms less what a process takes on each. */
-static bool may_fit(const struct solver *v, uint32_t part, uint32_t mask, const struct machine *left)
+static bool may_fit(const struct solver *v, uint32_t part, uint32_t mask,
+                    const struct machine *left)
 {
     const struct plan_wish *w = &v->parts[part].wish;
     uint64_t room = 0;
@@ -181,15 +192,19 @@ static void rank_candidate(const struct machine *left, uint32_t used, struct can
     c->rank = 0;
     for (uint32_t i = 0; i < left->n_devices; i++)
         if (c->mask & (1u << i))
-            c->rank += left->devices[i].bandwidth_gbs * 1e6 + (double)(left->devices[i].free_bytes >> 20);
+            c->rank +=
+                left->devices[i].bandwidth_gbs * 1e6 + (double)(left->devices[i].free_bytes >> 20);
 }
 
 /* Sets of cards that this model may use and that could hold it, best first. */
-static uint32_t list_sets(const struct solver *v, uint32_t part, const struct machine *left, struct candidate *list)
+static uint32_t list_sets(const struct solver *v, uint32_t part, const struct machine *left,
+                          struct candidate *list)
 {
     const struct plan_wish *w = &v->parts[part].wish;
     uint32_t n = 0, cards = left->n_devices, all = (1u << cards) - 1, used = used_by_now(v);
-    uint32_t most = w->strategy == PLACE_ONE ? 1 : w->max_gpus && w->max_gpus < cards ? w->max_gpus : cards;
+    uint32_t most = w->strategy == PLACE_ONE             ? 1
+                    : w->max_gpus && w->max_gpus < cards ? w->max_gpus
+                                                         : cards;
     if (cards == 0 || takes_all(w)) {
         list[0] = (struct candidate){.mask = all, .size = cards};
         return 1;
@@ -223,7 +238,8 @@ static bool done(struct solver *v)
 }
 
 /* What is still to be placed is more than all rooms together. */
-static bool hopeless(const struct solver *v, const uint32_t *order, uint32_t k, const struct machine *left)
+static bool hopeless(const struct solver *v, const uint32_t *order, uint32_t k,
+                     const struct machine *left)
 {
     uint64_t need = 0, room = 0;
     for (uint32_t i = k; i < v->n; i++)
@@ -241,7 +257,8 @@ static bool hopeless(const struct solver *v, const uint32_t *order, uint32_t k, 
 }
 
 /* order[k] and those behind it on what is left; uses: cards so far. */
-static void descend(struct solver *v, const uint32_t *order, uint32_t k, uint32_t uses, const struct machine *left)
+static void descend(struct solver *v, const uint32_t *order, uint32_t k, uint32_t uses,
+                    const struct machine *left)
 {
     struct candidate list[1 << TOGETHER_MAX_CARDS];
     uint32_t part = order[k < v->n ? k : 0], rest = 0;
@@ -294,7 +311,8 @@ static uint64_t static_bytes(struct solver *v, uint32_t part)
     struct law_result *r = arena_new(v->arena, struct law_result);
     struct err quiet = {0};
     uint64_t all = 0;
-    if (!r || !law_estimate_static(v->parts[part].model, &v->machine, &v->s[part], v->arena, r, &quiet))
+    if (!r ||
+        !law_estimate_static(v->parts[part].model, &v->machine, &v->s[part], v->arena, r, &quiet))
         return 0;
     for (uint32_t i = 0; i < r->n_devices; i++)
         all += r->device[i].bytes.weights + r->device[i].bytes.kv;
@@ -323,10 +341,14 @@ static uint32_t least_cards(struct solver *v, uint32_t part)
     return 0;
 }
 
-bool solver_init(struct solver *v, const struct together_part *parts, uint32_t n, const struct machine *m,
-                 struct arena *arena, struct err *err)
+bool solver_init(struct solver *v, const struct together_part *parts, uint32_t n,
+                 const struct machine *m, struct arena *arena, struct err *err)
 {
-    *v = (struct solver){.parts = parts, .n = n, .machine = *m, .arena = arena, .budget = SOLVER_ANSWER,
+    *v = (struct solver){.parts = parts,
+                         .n = n,
+                         .machine = *m,
+                         .arena = arena,
+                         .budget = SOLVER_ANSWER,
                          .best_uses = UINT32_MAX};
     v->memo = arena_array(arena, struct solver_memo, SOLVER_MEMO);
     return v->memo || err_set(err, ERR_1201, "no memory for a plan of several models");
@@ -341,7 +363,8 @@ static void begin(struct solver *v, uint32_t *order)
     v->n_placed = 0;
     v->bound = 0;
     v->cut = false;
-    v->limit = v->candidates + SOLVER_SEARCH < v->budget ? v->candidates + SOLVER_SEARCH : v->budget;
+    v->limit =
+        v->candidates + SOLVER_SEARCH < v->budget ? v->candidates + SOLVER_SEARCH : v->budget;
     for (uint32_t i = 0; i < v->n; i++) {
         v->bytes[i] = static_bytes(v, i);
         uint32_t at = i;

@@ -47,6 +47,14 @@ static void take_lengths(const struct vllm_law *law, struct vllm_plan *p, uint32
     }
 }
 
+/* What weights and the profiling run take beyond the rank's share, before any cache. */
+static uint64_t overrun(const struct vllm_plan *p, const struct vllm_rank *r)
+{
+    uint64_t need = r->weights + r->activation.value + r->non_torch.value;
+    need += vllm_graphs_counted(&p->wish) ? r->graphs.value : 0;
+    return need > r->requested && !p->wish.kv_cache_bytes ? need - r->requested : 0;
+}
+
 static void judge(const struct vllm_law *law, struct vllm_plan *p)
 {
     uint64_t need = vllm_blocks_for(law, p->wish.max_len);
@@ -54,6 +62,7 @@ static void judge(const struct vllm_law *law, struct vllm_plan *p)
     p->concurrency = need ? (double)p->blocks.value / (double)need : 0;
     p->starts = starts(p);
     p->shortfall = need > p->blocks.value ? (need - p->blocks.value) * r->block_bytes : 0;
+    p->shortfall += overrun(p, r);
     p->verdict = need <= p->blocks.low     ? VERDICT_FITS
                  : need <= p->blocks.value ? VERDICT_TIGHT
                                            : VERDICT_NO_FIT;
@@ -117,6 +126,8 @@ static void say_split(struct reasons *r)
 {
     struct vllm_plan *p = r->p;
     const struct vllm_rank *l = &p->ranks[p->limiting];
+    if (p->n_ranks == 1 && p->verdict == VERDICT_NO_FIT)
+        return;
     if (p->n_ranks == 1)
         say(r, arena_strdup(r->arena, "one GPU holds it: nothing is sent between cards"));
     else if (p->tp > 1 && p->pp > 1)

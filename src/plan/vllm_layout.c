@@ -197,11 +197,10 @@ void vllm_fill_rank(const struct vllm_layout *l, uint32_t rank, struct vllm_rank
     r->block_bytes = vllm_law_block(l->law, first, end);
     r->blocks = (struct vllm_range){r->kv.low / r->block_bytes, r->kv.value / r->block_bytes,
                                     r->kv.high / r->block_bytes};
-    uint64_t held = r->requested;
-    if (l->law->wish->kv_cache_bytes)
-        held = r->weights + t.activation.value + t.non_torch.value + t.graphs.value + r->kv.value;
-    else if (!vllm_graphs_counted(l->law->wish))
-        held += t.graphs.value;
+    uint64_t held =
+        r->weights + t.activation.value + t.non_torch.value + t.graphs.value + r->kv.value;
+    if (!l->law->wish->kv_cache_bytes && held < r->requested)
+        held = r->requested;
     r->free_after = (int64_t)d->free_bytes - (int64_t)(held + r->runtime);
 }
 

@@ -143,12 +143,14 @@ static struct json_object *follow(const struct place *p, const char *ref)
 }
 
 /* A published schema beside this one: "plan.schema.json". */
-static bool check_other(const struct place *p, const char *ref, struct json_object *doc, const char *path)
+static bool check_other(const struct place *p, const char *ref, struct json_object *doc,
+                        const char *path)
 {
     char kind[64];
     snprintf(kind, sizeof(kind), "%.*s", (int)strcspn(ref, "."), ref);
     struct place other = {schema_open(kind), p->why, p->cap};
-    bool ok = other.root ? check(&other, other.root, doc, path) : fail(p, path, "no such $ref", ref);
+    bool ok =
+        other.root ? check(&other, other.root, doc, path) : fail(p, path, "no such $ref", ref);
     json_object_put(other.root);
     return ok;
 }
@@ -168,8 +170,7 @@ static bool check(const struct place *p, struct json_object *schema, struct json
         if (ref[0] != '#')
             return check_other(p, ref, doc, path);
         struct json_object *target = follow(p, ref);
-        return target ? check(p, target, doc, path)
-                      : fail(p, path, "no such $ref", ref);
+        return target ? check(p, target, doc, path) : fail(p, path, "no such $ref", ref);
     }
     if (json_object_object_get_ex(schema, "type", &k) && !check_type(p, k, doc, path))
         return false;

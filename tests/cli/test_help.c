@@ -117,7 +117,7 @@ static void completion_scripts_are_sound(void **state)
     r = run_program(
         "bash -c '. ./completion.bash; COMP_WORDS=(dualgpuopt plan --gp); COMP_CWORD=2; "
         "_dualgpuopt; echo ${COMPREPLY[@]}'");
-    assert_string_equal(r.out, "--gpus --gpu-layers --gpu-layers-draft\n");
+    assert_string_equal(r.out, "--gpus --gpu-memory-utilization --gpu-layers --gpu-layers-draft\n");
     r = run_program(
         "bash -c '. ./completion.bash; COMP_WORDS=(dualgpuopt mo); COMP_CWORD=1; "
         "_dualgpuopt; echo ${COMPREPLY[@]}; COMP_WORDS=(dualgpuopt model s); COMP_CWORD=2; "

@@ -34,7 +34,8 @@ static void two_models_on_two_cards(void **state)
     expect_text(&r, "GPU 0 RTX 5090: llama-3.3-70b:Q4_K_M ");
     assert_null(strchr(r.out, '|'));
     r = run(BOTH " --plain");
-    assert_true(strncmp(r.out, "verdict\tfits\nmodel\tA\tllama-3.3-70b:Q4_K_M\tfits\t8192\t", 50) == 0);
+    assert_true(strncmp(r.out, "verdict\tfits\nmodel\tA\tllama-3.3-70b:Q4_K_M\tfits\t8192\t", 50) ==
+                0);
     assert_int_equal(count_lines(r.out), 5);
 }
 
@@ -109,7 +110,9 @@ static void short_ones_are_named_and_helped(void **state)
 static void quoted_models_have_settings_of_their_own(void **state)
 {
     (void)state;
-    struct ran r = run("plan qwen3-8b -c 8k --with 'llama-3.1-8b --kv q8_0 -c 4k' --with=qwen3-4b@2k " PAIR " --json");
+    struct ran r =
+        run("plan qwen3-8b -c 8k --with 'llama-3.1-8b --kv q8_0 -c 4k' --with=qwen3-4b@2k " PAIR
+            " --json");
     struct json_object *doc = run_json(&r, "plans");
     assert_string_equal(text_at(doc, "plans.0.settings.cache_type_k"), "f16");
     assert_string_equal(text_at(doc, "plans.1.settings.cache_type_k"), "q8_0");
@@ -143,7 +146,8 @@ static void what_cannot_be_meant_beside_another(void **state)
     expect_error(&r, 2, 9003, NULL);
 }
 
-#define TWO "compare 'llama-3.3-70b:Q4_K_M --ctx 32k' 'llama-3.3-70b:Q4_K_M --ctx 32k --kv q8_0' " PAIR
+#define TWO \
+    "compare 'llama-3.3-70b:Q4_K_M --ctx 32k' 'llama-3.3-70b:Q4_K_M --ctx 32k --kv q8_0' " PAIR
 
 static void two_plans_side_by_side(void **state)
 {
@@ -151,7 +155,8 @@ static void two_plans_side_by_side(void **state)
     struct ran r = run(TWO);
     assert_int_equal(r.code, 0);
     assert_string_equal(r.err, "");
-    expect_text(&r, "A  llama-3.3-70b:Q4_K_M --ctx 32k\nB  llama-3.3-70b:Q4_K_M --ctx 32k --kv q8_0\n");
+    expect_text(&r,
+                "A  llama-3.3-70b:Q4_K_M --ctx 32k\nB  llama-3.3-70b:Q4_K_M --ctx 32k --kv q8_0\n");
     expect_text(&r, "max context ");
     expect_text(&r, "KV cache on GPUs      10.00 GiB   5.31 GiB   -4.69 GiB  B\n");
     expect_text(&r, "GPU 1 free ");
@@ -205,7 +210,8 @@ static void advice_for_lengths(void **state)
     run_file("lengths", text, false);
     struct ran r = run("plan llama-3.1-8b:Q4_K_M --gpus 24GiB --lengths lengths");
     assert_int_equal(r.code, 0);
-    expect_text(&r, "\nBatching  100 prompts: half up to 4,000 tokens, 95 % up to 7,600, longest 8,000\n");
+    expect_text(
+        &r, "\nBatching  100 prompts: half up to 4,000 tokens, 95 % up to 7,600, longest 8,000\n");
     expect_text(&r, "  longest *   8,000  8,704 ");
     expect_text(&r, "every prompt has room");
     expect_text(&r, "Sorted by length: ");
@@ -218,8 +224,8 @@ static void advice_for_lengths(void **state)
     json_object_put(doc);
     /* the advice is a plan that fits, and one slot more is not */
     for (int more = 0; more < 2; more++) {
-        r = run("plan llama-3.1-8b:Q4_K_M --gpus 24GiB -np %d -c %d -ub %d --json", (int)slots + more,
-                ((int)slots + more) * 8704, (int)ubatch);
+        r = run("plan llama-3.1-8b:Q4_K_M --gpus 24GiB -np %d -c %d -ub %d --json",
+                (int)slots + more, ((int)slots + more) * 8704, (int)ubatch);
         doc = run_json(&r, "plan");
         assert_int_equal(strcmp(text_at(doc, "verdict"), "fits") == 0, more == 0);
         json_object_put(doc);

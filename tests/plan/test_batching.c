@@ -1,4 +1,5 @@
-/* test_batching: grouping, buckets and back-off by the seeds' cases P12-P18 and P20, and batches that memory holds. */
+/* test_batching: grouping, buckets and back-off by the seeds' cases P12-P18 and P20, and batches
+ * that memory holds. */
 #include "../base/check.h"
 
 #include <stdio.h>
@@ -27,11 +28,14 @@ static int reset(void **state)
 static void make(const char *name, const char *cards, uint32_t given, uint32_t n_ctx)
 {
     struct model_request req = {.ref = name};
-    struct machine real = {.host = {.total_bytes = 64 * GIB, .free_bytes = 60 * GIB, .cores = 16}};
+    struct machine real = {
+        .host = {.total_bytes = 64 * GIB, .free_bytes = 60 * GIB, .cores = 16}
+    };
     struct plan_wish w = plan_default_wish();
     w.given = given;
     w.s.n_ctx = n_ctx;
-    if (!model_open(&req, &arena, &model, &err) || !machine_parse_gpus(cards, &real, &arena, &machine, &err) ||
+    if (!model_open(&req, &arena, &model, &err) ||
+        !machine_parse_gpus(cards, &real, &arena, &machine, &err) ||
         !plan_make(&model, &machine, &w, &arena, &plan, &err))
         fail_msg("%s on %s: %s", name, cards, err.title);
 }
@@ -54,7 +58,8 @@ static struct batching_groups group(const uint32_t *tokens, uint32_t n, uint32_t
     return g;
 }
 
-static void expect_batch(const struct batching_groups *g, uint32_t at, uint32_t n, const uint32_t *items)
+static void expect_batch(const struct batching_groups *g, uint32_t at, uint32_t n,
+                         const uint32_t *items)
 {
     assert_true(at < g->n_batches);
     assert_int_equal(g->batches[at].count, n);
@@ -97,7 +102,8 @@ static void p13_an_oversize_prompt_stands_alone(void **state)
     }
 }
 
-/* R: 0.25 after five, released after 18 clean ones at 0.949. B: theirs stays there, ours is 1.0 one batch later. */
+/* R: 0.25 after five, released after 18 clean ones at 0.949. B: theirs stays there, ours is 1.0 one
+ * batch later. */
 static void p14_back_off_and_release(void **state)
 {
     (void)state;
@@ -157,7 +163,8 @@ static void p15_buckets(void **state)
     }
 }
 
-/* B: theirs 7.2012 GiB for batch 4 of 2048 tokens, the cache counted once; ours 4 GiB of cache, one for each. */
+/* B: theirs 7.2012 GiB for batch 4 of 2048 tokens, the cache counted once; ours 4 GiB of cache, one
+ * for each. */
 static void p16_the_cache_grows_with_the_batch(void **state)
 {
     (void)state;
@@ -191,7 +198,8 @@ static void expect_edge(uint32_t length, uint32_t n)
     }
 }
 
-/* B: theirs 348 sequences of 2048 tokens (5,873,664 tokens for 4); 348 x 1 GiB of cache are not in 24 GiB. */
+/* B: theirs 348 sequences of 2048 tokens (5,873,664 tokens for 4); 348 x 1 GiB of cache are not in
+ * 24 GiB. */
 static void p17_the_largest_batch_is_what_the_cache_leaves(void **state)
 {
     (void)state;
@@ -216,8 +224,8 @@ static void p18_impossible_is_zero(void **state)
     assert_int_equal(most(BATCHING_MAX_LENGTH), 0);
 }
 
-/* B: theirs 47 for 13B Q4_K_M on 24 + 12 GiB, 0 for 7B F16 there, 157 x 1024 for 7B F16 on 24 + 24 GiB, whose cache
- * alone would be 78.5 GiB. */
+/* B: theirs 47 for 13B Q4_K_M on 24 + 12 GiB, 0 for 7B F16 there, 157 x 1024 for 7B F16 on 24 + 24
+ * GiB, whose cache alone would be 78.5 GiB. */
 static void p1_p2_p7_batches_from_the_exact_cache(void **state)
 {
     (void)state;
@@ -270,8 +278,11 @@ static void refused(const char *text, size_t len, const char *part)
 static void hostile_lists_are_refused_with_their_line(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"0", "-1", "+5", "1.5", "0x10", "1e3", "12 13", "10485761", "99999999999999999999",
-                                      "\xff\xfe", "\x1b[2J", "ten", "1,000", "#5"};
+    static const char *const bad[] = {"0",        "-1",       "+5",
+                                      "1.5",      "0x10",     "1e3",
+                                      "12 13",    "10485761", "99999999999999999999",
+                                      "\xff\xfe", "\x1b[2J",  "ten",
+                                      "1,000",    "#5"};
     char text[64];
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         int n = snprintf(text, sizeof(text), "5\n\n%s\n6\n", bad[i]);
@@ -320,7 +331,8 @@ static void advice_by_percentiles(void **state)
         const struct batching_slots *r = &a.rows[i];
         assert_true(r->slot % 256 == 0 && r->slot >= r->prompt + BATCHING_REPLY);
         assert_int_equal(r->context, (uint64_t)r->parallel * r->slot);
-        assert_true(r->ubatch == 512 || r->ubatch == 1024 || r->ubatch == 2048); /* as large as costs no slot */
+        assert_true(r->ubatch == 512 || r->ubatch == 1024 ||
+                    r->ubatch == 2048); /* as large as costs no slot */
         assert_true(r->parallel > 0 && r->parallel <= last && r->wasted > 0 && r->wasted < 1);
         last = r->parallel;
     }

@@ -26,12 +26,15 @@ static int reset(void **state)
 static void make(int i, const char *name, const char *cards, uint32_t ctx, uint32_t type)
 {
     struct model_request req = {.ref = name};
-    struct machine real = {.host = {.total_bytes = 64 * GIB, .free_bytes = 60 * GIB, .cores = 16}};
+    struct machine real = {
+        .host = {.total_bytes = 64 * GIB, .free_bytes = 60 * GIB, .cores = 16}
+    };
     struct plan_wish w = plan_default_wish();
     w.s.n_ctx = ctx;
     w.s.type_k = w.s.type_v = type;
     w.given = GIVEN_CTX | GIVEN_TYPE_K | GIVEN_TYPE_V;
-    if (!model_open(&req, &arena, &model[i], &err) || !machine_parse_gpus(cards, &real, &arena, &machine[i], &err) ||
+    if (!model_open(&req, &arena, &model[i], &err) ||
+        !machine_parse_gpus(cards, &real, &arena, &machine[i], &err) ||
         !plan_make(&model[i], &machine[i], &w, &arena, &plan[i], &err))
         fail_msg("%s", err.title);
 }

@@ -1,4 +1,5 @@
-/* test_together: several models on the same cards: nothing is counted twice or forgotten, and what fits is found. */
+/* test_together: several models on the same cards: nothing is counted twice or forgotten, and what
+ * fits is found. */
 #include "../base/check.h"
 
 #include <stdio.h>
@@ -33,7 +34,8 @@ static void add(const char *name, uint32_t ctx)
     assert_true(n_parts < TOGETHER_MAX_MODELS);
     if (!model_open(&req, &arena, &models[n_parts], &err))
         fail_msg("%s: %s", name, err.title);
-    parts[n_parts] = (struct together_part){.name = name, .model = &models[n_parts], .wish = plan_default_wish()};
+    parts[n_parts] = (struct together_part){
+        .name = name, .model = &models[n_parts], .wish = plan_default_wish()};
     parts[n_parts].wish.s.n_ctx = ctx;
     parts[n_parts].wish.given = ctx ? GIVEN_CTX : 0;
     n_parts++;
@@ -41,7 +43,9 @@ static void add(const char *name, uint32_t ctx)
 
 static void cards(const char *text)
 {
-    struct machine real = {.host = {.total_bytes = 128 * GIB, .free_bytes = 120 * GIB, .cores = 16}};
+    struct machine real = {
+        .host = {.total_bytes = 128 * GIB, .free_bytes = 120 * GIB, .cores = 16}
+    };
     if (!machine_parse_gpus(text, &real, &arena, &machine, &err))
         fail_msg("%s: %s", text, err.title);
 }
@@ -66,7 +70,8 @@ static void expect_books_to_balance(void)
             assert_true(need(&all.plans[i].devices[c]) == all.cards[c].need[i]);
             sum += all.cards[c].need[i];
         }
-        assert_true(all.cards[c].free_after == (int64_t)machine.devices[c].free_bytes - (int64_t)sum);
+        assert_true(all.cards[c].free_after ==
+                    (int64_t)machine.devices[c].free_bytes - (int64_t)sum);
         for (uint32_t i = 0; i < all.n && all.verdict != VERDICT_NO_FIT; i++) {
             const struct plan_device *d = &all.plans[i].devices[c];
             assert_true(d->card->free_bytes == machine.devices[c].free_bytes - (sum - need(d)));
@@ -106,8 +111,11 @@ static void a_large_and_a_small_one_share(void **state)
     assert_true(all.proved);
     for (uint32_t c = 0; c < 2; c++)
         for (uint32_t i = 0; i < 2; i++)
-            assert_int_equal(all.plans[i].devices[c].runtime > 0, (all.plans[i].used_mask >> c) & 1);
-    assert_int_equal((int)all.plans[0].settings.tensor_split[0] + (int)all.plans[0].settings.tensor_split[1], 81);
+            assert_int_equal(all.plans[i].devices[c].runtime > 0,
+                             (all.plans[i].used_mask >> c) & 1);
+    assert_int_equal((int)all.plans[0].settings.tensor_split[0] +
+                         (int)all.plans[0].settings.tensor_split[1],
+                     81);
     expect_books_to_balance();
 }
 
@@ -129,7 +137,7 @@ static void open_contexts_share_the_room(void **state)
     add("qwen3-8b:Q4_K_M", 0);
     cards("24GiB,24GiB");
     make();
-    assert_true(all.plans[0].law.n_ctx > 65536); /* what remains lengthens them */
+    assert_true(all.plans[0].law.n_ctx > 65536);     /* what remains lengthens them */
     assert_int_equal(all.plans[1].law.n_ctx, 40960); /* as trained */
     expect_books_to_balance();
 }
@@ -169,7 +177,8 @@ static void too_much_names_who_is_short_and_what_would_help(void **state)
     assert_true(shorter);
 }
 
-/* One card each, random sizes: fits exactly if some assignment does, by each model's own need on one card. */
+/* One card each, random sizes: fits exactly if some assignment does, by each model's own need on
+ * one card. */
 static bool assign(const uint64_t *needs, uint32_t i, int64_t *room)
 {
     if (i == n_parts)
@@ -190,7 +199,9 @@ static bool assign(const uint64_t *needs, uint32_t i, int64_t *room)
 static uint64_t need_alone(uint32_t i)
 {
     struct machine big;
-    struct machine real = {.host = {.total_bytes = 128 * GIB, .free_bytes = 120 * GIB}};
+    struct machine real = {
+        .host = {.total_bytes = 128 * GIB, .free_bytes = 120 * GIB}
+    };
     struct plan p;
     assert_true(machine_parse_gpus("80GiB", &real, &arena, &big, &err));
     assert_true(plan_make(&models[i], &big, &parts[i].wish, &arena, &p, &err));
@@ -200,7 +211,8 @@ static uint64_t need_alone(uint32_t i)
 static void single_cards_match_brute_force(void **state)
 {
     (void)state;
-    static const char *const names[] = {"llama-3.2-1b:Q8_0", "llama-3.2-3b:Q4_K_M", "llama-3.1-8b:Q4_K_M", "qwen3-4b:Q4_K_M"};
+    static const char *const names[] = {"llama-3.2-1b:Q8_0", "llama-3.2-3b:Q4_K_M",
+                                        "llama-3.1-8b:Q4_K_M", "qwen3-4b:Q4_K_M"};
     unsigned seed = 7;
     int fitted = 0, short_of = 0;
     for (int round = 0; round < 60; round++) {
@@ -219,7 +231,8 @@ static void single_cards_match_brute_force(void **state)
                      5000 + rand_r(&seed) % 9000);
         cards(text);
         for (uint32_t c = 0; c < n_cards; c++)
-            room[c] = (int64_t)(machine.devices[c].free_bytes - budget_keep_free(&parts[0].wish, &machine.devices[c]));
+            room[c] = (int64_t)(machine.devices[c].free_bytes -
+                                budget_keep_free(&parts[0].wish, &machine.devices[c]));
         make();
         bool possible = assign(needs, 0, room);
         if (possible != (all.verdict == VERDICT_FITS))
@@ -265,7 +278,8 @@ static void what_is_given_is_kept(void **state)
     make();
     assert_int_equal(all.verdict, VERDICT_FITS);
     assert_int_equal(all.plans[0].settings.type_k, GGUF_TYPE_Q8_0);
-    assert_true(all.plans[0].settings.tensor_split[0] == 3 && all.plans[0].settings.tensor_split[1] == 1);
+    assert_true(all.plans[0].settings.tensor_split[0] == 3 &&
+                all.plans[0].settings.tensor_split[1] == 1);
     assert_int_equal(all.plans[1].used_mask, 3);
     assert_int_equal(all.plans[1].settings.type_k, GGUF_TYPE_F16);
     expect_books_to_balance();

@@ -40,6 +40,12 @@ def version():
     return found.group(1) if found else "unknown"
 
 
+def without_mmap():
+    """Arguments that make llama-server read weights into its own memory: then its host sizes are exact."""
+    new = "--load-mode" in run(find("llama-server"), ["--help"]).stdout
+    return ["--load-mode", "none"] if new else ["--no-mmap"]
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -126,8 +132,8 @@ def fit_print(arguments):
 
 
 class Server:
-    """A llama-server that has loaded its model; the sizes it logged are sums in MiB."""
-    LINE = re.compile(r"(\S+?)(?:\[\S*\])? +(model|KV|RS|compute) buffer size = +([\d.]+) MiB")
+    """A llama-server that has loaded its model, for a `with`; the sizes it logged are sums in MiB."""
+    LINE = re.compile(r"(\S+) +(model|KV|RS|compute) buffer size = +([\d.]+) MiB")
 
     def __init__(self, command, folder):
         self.log = tempfile.NamedTemporaryFile("w+", errors="replace", dir=folder, suffix=".log")
@@ -151,16 +157,24 @@ class Server:
                 raise RuntimeError("llama-server did not start:\n" + self.text()[-2000:])
             time.sleep(0.05)
 
-    def buffers(self):
-        """{(device or CPU_REPACK or Host, weights|kv|compute): (MiB, lines it stood on)}"""
-        names = {"model": "weights", "KV": "kv", "RS": "kv", "compute": "compute"}
+    def buffers(self, gpus):
+        """{(device, CPU_REPACK or Host, weights|kv|compute): (MiB, lines it stood on)}"""
+        # A remote device is called RPC0[ENDPOINT] here, whatever its number.
+        names = {f"RPC0[{d.endpoint}]": d.name for d in gpus}
+        whats = {"model": "weights", "KV": "kv", "RS": "kv", "compute": "compute"}
         sums = {}
-        for device, what, mib in self.LINE.findall(self.text()):
-            host = device != "CPU_REPACK" and (device.startswith("CPU") or device.endswith("_Host"))
-            key = ("Host" if host else device, names[what])
+        for buffer, what, mib in self.LINE.findall(self.text()):
+            host = buffer in ("CPU", "CPU_Mapped") or buffer.endswith("_Host")
+            key = ("Host" if host else names.get(buffer, buffer), whats[what])
             total, lines = sums.get(key, (0.0, 0))
             sums[key] = (total + float(mib), lines + 1)
         return sums
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
     def close(self):
         end(self.process)

@@ -5,9 +5,10 @@ import shlex
 import engine
 import ours
 
-# small enough to be loaded really; dense with experts' repacking types, and with recurrent state
+# small enough to be loaded really: a dense one, and one with recurrent state
 MODELS = ["qwen3-0.6b:Q4_K_M", "lfm2-350m:Q4_K_M"]
-SETTINGS = ["-c 4096", "-c 8192 -np 2 -ub 256 -fa off -ctk q8_0"]
+HOST_SETTINGS = ["-c 4096", "-c 8192 -np 2 -ub 256 -fa off -ctk q8_0"]
+DEVICE_SETTINGS = ["-c 4096", "-c 8192 -np 2 -ub 256 -fa off", "-c 2048 -ngl 9"]
 
 
 class ServerStart(ours.RealEngine):
@@ -16,16 +17,11 @@ class ServerStart(ours.RealEngine):
         super().setUpClass()
         cls.paths = [ours.make_model(ref, cls.folder, vocabulary=True) for ref in MODELS]
 
-    def start(self, command):
-        server = engine.Server(command, self.folder)
-        self.addCleanup(server.close)
-        return server
-
     def check(self, server, document, gpus):
         """Every size the server logged, to the last digit it prints; a sum of lines rounds per line."""
         planned = ours.sizes(document, gpus)
         planned["CPU_REPACK"] = {"weights": document["host"]["repack_bytes"]}
-        logged = server.buffers()
+        logged = server.buffers(gpus)
         self.assertIn(("Host", "compute"), logged)
         for (name, what), (mib, lines) in sorted(logged.items()):
             with self.subTest(device=name, what=what):
@@ -33,29 +29,26 @@ class ServerStart(ours.RealEngine):
         for name, row in planned.items():
             for what in row:
                 self.assertTrue((name, what) in logged or row[what] == 0, f"{name} {what}: only planned")
-        return len(logged)
 
     def compare(self, path, gpus, settings):
-        command = ["-m", path, *settings.split(), *engine.choose(gpus), "--no-mmap", "-fit", "off",
-                   "--port", str(engine.free_port())]
+        command = ["-m", path, *settings.split(), *engine.choose(gpus), *engine.without_mmap(),
+                   "-fit", "off", "--port", str(engine.free_port())]
         document = ours.plan(gpus, ["--", "llama-server", *command])
         self.assertEqual(document["kind"], "plan", document)
-        server = self.start(command)
-        count = self.check(server, document, gpus)
-        server.close()
-        return count
+        with engine.Server(command, self.folder) as server:
+            self.check(server, document, gpus)
 
     def test_processor_only(self):
         for path in self.paths:
-            for settings in SETTINGS:
+            for settings in HOST_SETTINGS:
                 with self.subTest(model=os.path.basename(path), settings=settings):
                     self.compare(path, [], settings)
 
     def test_devices(self):
         for path in self.paths:
             for gpus in self.device_sets(2):
-                for settings in SETTINGS[:1] + ["-c 8192 -np 2 -ub 256 -fa off", "-c 2048 -ngl 9"]:
-                    names = [d.name for d in gpus]
+                names, split = [d.name for d in gpus], " -ts 3,2" if len(gpus) == 2 else ""
+                for settings in (each + split for each in DEVICE_SETTINGS):
                     with self.subTest(model=os.path.basename(path), settings=settings, devices=names):
                         self.compare(path, gpus, settings)
 
@@ -70,9 +63,20 @@ class ServerStart(ours.RealEngine):
                     words = shlex.split(ours.run(["plan", "--gpus", text, "-o", "args", *wanted]).stdout)
                     self.assertEqual(words, document["command"]["argv"])
                     words[words.index("--port") + 1] = str(engine.free_port())
-                    server = self.start([*words[1:], "--no-mmap"])
-                    self.check(server, document, gpus)
-                    server.close()
+                    with engine.Server([*words[1:], *engine.without_mmap()], self.folder) as server:
+                        self.check(server, document, gpus)
+
+
+    def test_one_remote_device_of_two(self):
+        gpus = self.remote
+        if len(gpus) < 2:
+            self.skipTest("this engine has no ggml-rpc-server")
+        command = ["llama-server", "-m", self.paths[0], "-c", "2048", *engine.rpc([d.endpoint for d in gpus]),
+                   "-dev", gpus[1].name, *engine.without_mmap(), "--port", str(engine.free_port())]
+        document = ours.plan(gpus, ["--", *command])
+        self.assertEqual(document["devices"][0]["weights_bytes"], 0)
+        with engine.Server(document["command"]["argv"][1:], self.folder) as server:
+            self.check(server, document, gpus)
 
 
 class Command(ours.RealEngine):
@@ -80,13 +84,13 @@ class Command(ours.RealEngine):
     SETTINGS = [
         "-c 8192 -np 2 -b 1024 -ub 256 -ctk q8_0 -ctv q8_0 -fa on -ngl 20 -sm layer -ts 3,1 -ncmoe 2",
         "-c 4096 -np 1 -sm none -mg 1 -nkvo --swa-full --no-repack -cmoe",
-        "-np 3 -ot ffn_down=CPU --no-op-offload -lv 4 --jinja",
+        "-np 3 -ot ffn_down=CPU --no-op-offload -lv 4",
     ]
 
     def test_every_emitted_flag_is_known(self):
         path = ours.make_model("qwen3-30b-a3b:Q4_K_M", self.folder)
         cards = "24000MiB,16000MiB"
-        for name, more in (("llama-server", " -kvu"), ("llama-fit-params", "")):
+        for name, more in (("llama-server", " -kvu --jinja"), ("llama-fit-params", "")):
             for settings in self.SETTINGS:
                 with self.subTest(program=name, settings=settings):
                     command = [name, "-m", path, *(settings + more).split()]

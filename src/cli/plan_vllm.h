@@ -1,0 +1,41 @@
+/* plan_vllm: one `plan` for vLLM: what was asked, what was found, and its forms. */
+#ifndef CLI_PLAN_VLLM_H
+#define CLI_PLAN_VLLM_H
+
+#include "cli/plan_job.h"
+#include "engine/vllm_command.h"
+
+struct vllm_job {
+    struct vllm_request request;
+    struct hub_model model;
+    struct vllm_plan plan;
+};
+
+/* A directory in the hub's layout. GGUF repositories often keep a config.json too: not those. */
+bool plan_vllm_layout(const char *ref);
+
+/* Is vLLM what the words mean? ERR_9002 and ERR_2113 of --engine. *automatic: --engine auto. */
+bool plan_vllm_wanted(struct cli *c, bool *wanted, bool *automatic, struct err *err);
+
+/* Did reading a repository fail because it holds no GGUF file at all? */
+bool plan_vllm_no_gguf(const char *ref, const struct err *failed);
+
+/* A GGUF plan that failed because the repository holds none: look at it again as a layout? */
+bool plan_vllm_again(struct cli *c, const struct err *failed);
+
+/* As plan_job_make; job->plan is the outline that the common parts of texts are drawn from. */
+bool plan_vllm_make(struct cli *c, struct plan_job *job, bool automatic, struct err *err);
+bool plan_vllm_command(struct cli *c, struct plan_job *job, struct err *err);
+
+/* --engine auto chose llama.cpp: the plan with that reason added. */
+bool plan_vllm_reason(struct cli *c, struct plan_job *job, struct err *err);
+
+void vllm_text(const struct plan_job *job, const struct look *look, struct str *out);
+void vllm_sentences(const struct plan_job *job, struct str *out);
+void vllm_records(const struct plan_job *job, struct str *out);
+
+/* The table of every rank's terms, and how each is known. */
+void vllm_numbers(const struct plan_job *job, const struct look *look, struct str *out);
+void vllm_summary(const struct vllm_plan *p, struct str *out); /* "2 cards share ..., 8,192 tokens" */
+
+#endif
