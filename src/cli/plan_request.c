@@ -88,6 +88,10 @@ static bool set_goal(struct cli *c, struct plan_wish *w, struct err *err)
             err_set(err, ERR_2113, "--goal context looks for the largest context, but --ctx gives one");
             return err_fix(err, NULL, "leave one of them out");
         }
+        if (w->goal != GOAL_CONTEXT && w->ctx_max) {
+            err_set(err, ERR_2113, "--ctx max asks for the largest context, --goal %s for something else", asked);
+            return err_fix(err, "--goal context", "leave one of them out, or look for the largest context");
+        }
         if (w->goal == GOAL_THROUGHPUT && (w->given & GIVEN_PARALLEL) && w->s.n_seq_max == 1) {
             err_set(err, ERR_2113, "--goal throughput is about several streams, but -np 1 allows one");
             return err_fix(err, NULL, "leave -np out, or take --goal speed");

@@ -167,6 +167,8 @@ static const struct plan_alternative *best_way(const struct plan *p)
     const struct plan_alternative *best = NULL;
     for (uint32_t i = 0; i < p->n_alternatives; i++) {
         const struct plan_alternative *a = &p->alternatives[i];
+        if (a->verdict == VERDICT_FITS && strcmp(a->price, "nothing") == 0)
+            return a;
         if (a->flags[0] && a->verdict == VERDICT_FITS && (!best || (a->combination && !best->combination)))
             best = a;
     }

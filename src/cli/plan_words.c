@@ -96,7 +96,7 @@ void plan_summary(const struct plan *p, struct str *out)
     add_kv(p, out);
     if (p->settings.n_cpu_moe == UINT32_MAX)
         str_add(out, ", all experts on the host");
-    else if (p->settings.n_cpu_moe)
+    else if (p->settings.n_cpu_moe && p->model->hp.n_expert)
         str_addf(out, ", experts of %u layers on the host", p->settings.n_cpu_moe);
     str_add(out, ", llama.cpp");
     if (__builtin_popcount(p->used_mask) > 1 && splits[p->settings.split])

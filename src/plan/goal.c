@@ -133,18 +133,32 @@ static bool ruled_out(const struct quest *q, uint32_t mask, double streams)
     return q->runner_mask && ns > 0 && streams * 1e9 / ns <= q->runner_score;
 }
 
-/* Split modes to try on a set: layers, and tensors where that was asked for (it is experimental in the engine). */
+/* A combination that the search made up and the engine refuses is no candidate; what the person set is an error. */
+static bool is_no_candidate(const struct quest *q, struct err *err)
+{
+    if (types_are_given(q->p->wish) || err_kind(err->code) != ERR_KIND_USAGE)
+        return false;
+    *err = (struct err){0};
+    return true;
+}
+
 static bool fastest_on(struct quest *q, uint32_t mask, const struct law_settings *s, uint32_t streams,
                        struct placement *out, struct err *err)
 {
     struct err quiet = {0};
     struct speed speed;
     out->fits = false;
-    if (!place_may_fit(q->p, mask, s, &quiet))
-        return quiet.code == ERR_NONE || (*err = quiet, false);
-    uint32_t depth = s->n_ctx / streams / 2; /* half full: the middle of a conversation */
-    if (!place_fastest(q->p, mask, s, streams, streams > 1 ? depth : 0, out, err))
+    if (!place_may_fit(q->p, mask, s, &quiet)) {
+        if (quiet.code == ERR_NONE || is_no_candidate(q, &quiet))
+            return true;
+        *err = quiet;
         return false;
+    }
+    uint32_t depth = s->n_ctx / streams / 2; /* half full: the middle of a conversation */
+    if (!place_fastest(q->p, mask, s, streams, streams > 1 ? depth : 0, out, err)) {
+        out->fits = false;
+        return is_no_candidate(q, err);
+    }
     struct placement counted = *out; /* a coarser cache saves room; that it also saves time is not counted on */
     counted.s.type_k = counted.s.type_v = GGUF_TYPE_F16;
     place_speed(q->p, &counted, depth, streams, &speed);
@@ -160,8 +174,11 @@ static bool fastest(struct quest *q, const struct law_settings *s, uint32_t stre
         struct law_settings with = *s;
         if (n_types > 1)
             with.type_k = with.type_v = kv_types[t];
-        if (!learn_rates(q, &with, err))
+        if (!learn_rates(q, &with, err)) {
+            if (is_no_candidate(q, err))
+                continue;
             return false;
+        }
         for (uint32_t i = 0; i < q->sets.n; i++) {
             struct placement pl;
             if (ruled_out(q, q->sets.mask[i], streams * worth(q->p->wish, with.type_k)))
@@ -209,6 +226,28 @@ static bool largest_fast_context(struct quest *q, uint32_t mask, const struct la
     return true;
 }
 
+/* Every set's largest context that is fast enough, with one cache type. */
+static bool widest_of_type(struct quest *q, struct quest *wide, const struct law_settings *t, uint32_t most,
+                           struct err *err)
+{
+    double least = BALANCED_SHARE * q->best.score;
+    for (uint32_t i = 0; i < q->sets.n; i++) {
+        struct placement pl;
+        double ns = bound_ns(q, q->sets.mask[i]);
+        double reach = q->score[i] > 0 ? q->score[i] : ns > 0 ? 1e9 / ns : 0;
+        bool whole = wide->found && wide->best.law.n_ctx >= most;
+        if (reach > 0 && (reach < least || (whole && reach <= (wide->best.score - wide->best.law.n_ctx) * 1e6)))
+            continue;
+        if (!largest_fast_context(q, q->sets.mask[i], t, most, least, &pl, err))
+            return false;
+        if (!pl.fits)
+            continue;
+        pl.score = pl.law.n_ctx + pl.score * 1e-6; /* of equal contexts the faster */
+        offer(wide, &pl);
+    }
+    return true;
+}
+
 static bool choose_balanced(struct quest *q, struct law_settings *s, struct err *err)
 {
     uint32_t most = q->p->wish->given & GIVEN_CTX ? s->n_ctx : at_most(trained(q->p), BALANCED_CONTEXT);
@@ -219,24 +258,14 @@ static bool choose_balanced(struct quest *q, struct law_settings *s, struct err 
         return err->code == ERR_NONE;
     if (q->p->wish->given & GIVEN_CTX)
         return true;
-    double least = BALANCED_SHARE * q->best.score;
     struct quest wide = {.p = q->p, .sets = q->sets, .score = q->score};
+    uint32_t n_types = types_are_given(q->p->wish) ? 1 : N_TYPES;
     q->p->best.objective = "context";
-    for (uint32_t i = 0; i < q->sets.n; i++) {
-        struct placement pl;
-        double ns = bound_ns(q, q->sets.mask[i]);
-        double reach = q->score[i] > 0 ? q->score[i] : ns > 0 ? 1e9 / ns : 0;
-        bool whole = wide.found && wide.best.law.n_ctx >= most;
-        if (reach > 0 && (reach < least || (whole && reach <= (wide.best.score - wide.best.law.n_ctx) * 1e6)))
-            continue;
-        t.type_k = q->best.s.type_k;
-        t.type_v = q->best.s.type_v;
-        if (!largest_fast_context(q, q->sets.mask[i], &t, most, least, &pl, err))
+    for (uint32_t type = 0; type < n_types; type++) {
+        if (n_types > 1)
+            t.type_k = t.type_v = kv_types[type];
+        if (!widest_of_type(q, &wide, &t, most, err))
             return false;
-        if (!pl.fits)
-            continue;
-        pl.score = pl.law.n_ctx + pl.score * 1e-6; /* of equal contexts the faster */
-        offer(&wide, &pl);
     }
     if (wide.found)
         *q = wide;
@@ -259,7 +288,7 @@ static bool choose_context(struct quest *q, struct law_settings *s, struct err *
             if (least > trained(q->p))
                 break;
             if (!place_largest(q->p, q->sets.mask[i], &with, least, trained(q->p), &pl, &quiet)) {
-                if (quiet.code == ERR_NONE)
+                if (quiet.code == ERR_NONE || is_no_candidate(q, &quiet))
                     continue;
                 *err = quiet;
                 return false;

@@ -110,7 +110,8 @@ static void other_kv_types(struct placer *p, struct plan *out)
 {
     for (int i = 1; i < 3; i++) {
         char change[32], flags[32];
-        if (!out->context_max[i] || out->settings.type_k == kv_types[i])
+        bool gains = out->context_max[i] > out->law.n_ctx && out->context_max[i] > out->context_max[i - 1];
+        if (!gains || out->settings.type_k == kv_types[i])
             continue;
         snprintf(change, sizeof(change), "KV %s", type_name(kv_types[i]));
         snprintf(flags, sizeof(flags), "--kv %s", type_name(kv_types[i]));
@@ -254,6 +255,8 @@ static void layers_to_host(struct placer *p, struct plan *out, const struct plac
     struct err quiet = {0};
     struct law_settings s = reopened(out);
     char change[64], flags[48];
+    if (p->wish->as_command && (p->wish->given & (GIVEN_CPU_MOE | GIVEN_GPU_LAYERS | GIVEN_OVERRIDE)))
+        return; /* the command says where its layers go: another split is offered instead */
     if (!place_with_host(p, asked->mask, &s, &pl, &quiet) || !pl.fits)
         return;
     if (budget_host_missing(p->wish, &p->machine->host, &pl.law) > p->wish->system_overhead_bytes)
@@ -377,6 +380,37 @@ static void another_card(struct placer *p, struct plan *out)
     }
 }
 
+/* A command's cards with its layers shared out by what each card has left. */
+static void another_split(struct placer *p, struct plan *out, const struct placement *asked)
+{
+    struct plan_wish wish = *p->wish;
+    struct placer with = *p;
+    struct placement pl;
+    struct err quiet = {0};
+    struct law_settings s = out->settings;
+    if (__builtin_popcount(asked->mask) < 2 || s.split != SPLIT_LAYER)
+        return;
+    wish.given &= ~(uint32_t)GIVEN_TENSOR_SPLIT;
+    wish.strategy = PLACE_AUTO;
+    s.n_tensor_split = 0;
+    with.wish = &wish;
+    bool fits = place_on(&with, asked->mask, &s, &pl, &quiet) && pl.fits;
+    p->candidates = with.candidates;
+    if (!fits)
+        return;
+    char list[128] = "", change[160], flags[160];
+    for (uint32_t i = 0; i < pl.s.n_tensor_split && strlen(list) < sizeof(list) - 24; i++)
+        snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%.10g", i ? "," : "", pl.s.tensor_split[i]);
+    snprintf(change, sizeof(change), "split %s", list);
+    snprintf(flags, sizeof(flags), "-ts %s", list);
+    struct plan_alternative *a = add(out, p, change, flags, "nothing");
+    if (a) {
+        a->verdict = VERDICT_FITS;
+        a->context = pl.law.n_ctx;
+        a->decode_tps = decode_tps(p, &pl);
+    }
+}
+
 static void letter(struct plan *out, bool fits)
 {
     for (uint32_t i = 0; i < out->n_alternatives; i++)
@@ -394,6 +428,8 @@ bool options_make(struct placer *p, struct plan *out, struct err *err)
         tensor_split(p, out);
     } else {
         struct placement asked = {.mask = used_or_all(p, out), .s = out->settings, .law = out->law};
+        if (p->wish->as_command)
+            another_split(p, out, &asked);
         coarser_kv(p, out, &asked);
         shorter_context(p, out, &asked);
         layers_to_host(p, out, &asked);

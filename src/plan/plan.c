@@ -116,7 +116,8 @@ static bool layers_on_host(const struct plan *p)
     for (uint32_t i = 0; i < p->model->n_layers; i++)
         if (p->law.layer_device[i] == LAW_HOST && !p->model->layers[i].nextn)
             return true;
-    return p->settings.n_cpu_moe > 0 || p->settings.n_cpu_ffn > 0 || p->settings.n_overrides > 0;
+    return (p->settings.n_cpu_moe > 0 && p->model->hp.n_expert > 0) || p->settings.n_cpu_ffn > 0 ||
+           p->settings.n_overrides > 0;
 }
 
 static bool asked_for_cpu(const struct plan_wish *w, const struct machine *m)

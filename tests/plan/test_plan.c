@@ -334,6 +334,33 @@ static void balanced_stays_within_a_tenth_of_the_best_speed(void **state)
     }
 }
 
+static void what_the_engine_refuses_is_no_candidate_of_a_goal(void **state)
+{
+    (void)state;
+    open_model("phi-2:Q4_K_M"); /* its heads of 80 take no quantised cache */
+    make_goal(GOAL_SPEED, "rtx5090,rtx4090");
+    assert_int_equal(plan.verdict, VERDICT_FITS);
+    assert_int_equal(plan.settings.type_k, GGUF_TYPE_F16);
+}
+
+static void a_command_that_overfills_a_card_is_offered_another_split(void **state)
+{
+    (void)state;
+    struct plan_wish w = plan_default_wish();
+    open_model("qwen2.5-32b:Q4_K_M");
+    cards("rtx3090,rtx3060");
+    w.as_command = true;
+    w.strategy = PLACE_PROPORTIONAL;
+    w.s.n_ctx = 24576;
+    w.s.n_tensor_split = 2;
+    w.s.tensor_split[0] = w.s.tensor_split[1] = 1;
+    w.given = GIVEN_CTX | GIVEN_TENSOR_SPLIT;
+    make(&w);
+    assert_int_equal(plan.verdict, VERDICT_NO_FIT);
+    assert_non_null(strstr(plan.alternatives[0].flags, "-ts "));
+    assert_int_equal(plan.alternatives[0].verdict, VERDICT_FITS);
+}
+
 static void a_goal_without_speeds_still_plans(void **state)
 {
     (void)state;
@@ -361,6 +388,8 @@ int main(void)
         cmocka_unit_test_setup(the_fastest_plan_is_the_fastest_there_is, reset),
         cmocka_unit_test_setup(more_memory_never_lowers_the_best_value, reset),
         cmocka_unit_test_setup(balanced_stays_within_a_tenth_of_the_best_speed, reset),
+        cmocka_unit_test_setup(what_the_engine_refuses_is_no_candidate_of_a_goal, reset),
+        cmocka_unit_test_setup(a_command_that_overfills_a_card_is_offered_another_split, reset),
         cmocka_unit_test_setup(a_goal_without_speeds_still_plans, reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

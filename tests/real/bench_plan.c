@@ -113,6 +113,16 @@ static void bench_engine(char *tool, char *remote, char *path, const struct cost
     print_engine("llama-fit-params (the whole fit)", &c, plan);
 }
 
+static void print_limit(const struct bench_case *b, const struct cost *c)
+{
+    bool broken = c->median_ms > b->limit_ms || (b->limit_mib && c->peak_mib > b->limit_mib);
+
+    printf("  %-44s %9.1f ms", "  limit", b->limit_ms);
+    if (b->limit_mib)
+        printf(" %7.1f MiB", (double)b->limit_mib);
+    printf("   %s\n", broken ? "BROKEN" : "kept");
+}
+
 static bool bench_case(const struct bench_case *b, char *const argv[], char *tool, char *remote)
 {
     char path[PATH_MAX];
@@ -131,11 +141,7 @@ static bool bench_case(const struct bench_case *b, char *const argv[], char *too
     if (c.ok) {
         printf("  %-44s %9.1f ms %7.1f MiB   (first run %.1f ms)\n", "dualgpuopt plan", c.median_ms,
                c.peak_mib, c.first_ms);
-        printf("  %-44s %9.1f ms", "  limit", b->limit_ms);
-        printf(b->limit_mib ? " %7.1f MiB" : "", (double)b->limit_mib);
-        printf("   %s\n", c.median_ms > b->limit_ms || (b->limit_mib && c.peak_mib > b->limit_mib)
-                              ? "BROKEN"
-                              : "kept");
+        print_limit(b, &c);
         if (tool)
             bench_engine(tool, remote, path, &c);
     }
