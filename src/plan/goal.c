@@ -272,6 +272,28 @@ static bool choose_balanced(struct quest *q, struct law_settings *s, struct err 
     return true;
 }
 
+/* Of the sets that reach the largest context, the fastest; where no speed is known, the fewest cards. */
+static bool fastest_at_largest(struct quest *q, const struct law_settings *s, struct err *err)
+{
+    struct quest fast = {.p = q->p, .sets = q->sets, .score = q->score};
+    struct law_settings t = *s;
+    double largest = q->best.score;
+    t.n_ctx = q->best.s.n_ctx;
+    t.type_k = q->best.s.type_k;
+    t.type_v = q->best.s.type_v;
+    for (uint32_t i = 0; i < q->sets.n; i++) {
+        struct placement pl;
+        if (!fastest_on(q, q->sets.mask[i], &t, 1, &pl, err))
+            return false;
+        if (pl.fits && pl.law.n_ctx >= q->best.law.n_ctx)
+            offer(&fast, &pl);
+    }
+    if (fast.found)
+        q->best = fast.best;
+    q->best.score = largest;
+    return true;
+}
+
 /* All sets, the larger first: a smaller one can only win where its cards' compute buffers are what is missing. */
 static bool choose_context(struct quest *q, struct law_settings *s, struct err *err)
 {
@@ -299,7 +321,7 @@ static bool choose_context(struct quest *q, struct law_settings *s, struct err *
         if (q->found && q->best.score >= trained(q->p))
             break;
     }
-    return true;
+    return !q->found || fastest_at_largest(q, s, err);
 }
 
 static void settle(struct quest *q, struct placement *out)
