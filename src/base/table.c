@@ -113,24 +113,74 @@ static void add_short(struct str *out, const char *text, int columns, bool ascii
     str_add(out, ascii ? &"..."[columns < 3 ? 3 - columns : 0] : columns > 0 ? "\xe2\x80\xa6" : "");
 }
 
-static void add_row(const struct table *t, const struct table_style *style, const int *widths,
-                    const char *const *cells, struct str *out)
+/* The part of *text that goes on this line of its column, at most `columns` wide and cut at a blank; *text moves on. */
+static void add_part(struct str *out, const char **text, int columns, bool ascii)
+{
+    own(own_str) struct str part = {0};
+    const char *end = *text, *blank = NULL;
+    for (const char *p = *text;; p++) {
+        if (*p && *p != ' ')
+            continue;
+        str_finish(&part);
+        str_add_n(&part, *text, (size_t)(p - *text));
+        if (part.len && (int)str_columns(part.data) > columns)
+            break;
+        end = p;
+        blank = *p ? p : NULL;
+        if (!*p)
+            break;
+    }
+    if (end == *text) { /* one word is too long */
+        add_short(out, *text, columns, ascii);
+        *text = "";
+        return;
+    }
+    str_add_n(out, *text, (size_t)(end - *text));
+    *text = blank ? blank + 1 : end;
+}
+
+/* One line of a row; false when nothing is left for another. */
+static bool add_line(const struct table *t, const struct table_style *style, const int *widths,
+                     const char **cells, struct str *out)
 {
     own(own_str) struct str line = {0}, cell = {0};
     int blanks = style->indent, width = style->width > 0 ? style->width : TABLE_WIDTH;
+    bool more = false;
     for (size_t c = 0; c < t->n_columns; c++) {
         bool left = t->column[c].align == TABLE_LEFT;
         str_finish(&cell);
-        add_short(&cell, cells[c], left ? widths[c] : TABLE_COLUMNS_MAX * width, style->ascii);
+        if (left && style->wrap) {
+            add_part(&cell, &cells[c], widths[c], style->ascii);
+        } else {
+            add_short(&cell, cells[c], left ? widths[c] : TABLE_COLUMNS_MAX * width, style->ascii);
+            cells[c] = "";
+        }
+        more = more || *cells[c];
         int pad = widths[c] - (cell.data ? (int)str_columns(cell.data) : 0);
-        str_add_char(&line, ' ', blanks + (left ? 0 : pad));
-        str_add(&line, cell.data ? cell.data : "");
-        blanks = GAP + (left ? pad : 0);
+        if (!left)
+            blanks += pad;
+        if (cell.len) {
+            str_add_char(&line, ' ', blanks);
+            str_add(&line, cell.data);
+            blanks = 0;
+        }
+        blanks += GAP + (left ? pad : 0);
     }
     if (line.failed || cell.failed)
         out->failed = true;
     add_short(out, line.data ? line.data : "", width, style->ascii);
     str_add(out, "\n");
+    return more;
+}
+
+static void add_row(const struct table *t, const struct table_style *style, const int *widths,
+                    const char *const *cells, struct str *out)
+{
+    const char *rest[TABLE_COLUMNS_MAX];
+    for (size_t c = 0; c < t->n_columns; c++)
+        rest[c] = cells[c];
+    while (add_line(t, style, widths, rest, out)) {
+    }
 }
 
 static void write_plain(const struct table *t, struct str *out)

@@ -24,7 +24,10 @@ static struct table_style style_of(const struct cli *c)
 static void add_billions(struct table *t, uint64_t parameters)
 {
     double b = (double)parameters / 1e9;
-    table_cellf(t, b < 10 ? "%.2f B" : "%.1f B", b);
+    if (b >= 1000)
+        table_cellf(t, "%.2f T", b / 1000);
+    else
+        table_cellf(t, b < 10 ? "%.2f B" : "%.1f B", b);
 }
 
 static void add_bytes(struct table *t, const struct cli *c, uint64_t bytes)
@@ -166,7 +169,7 @@ bool cmd_model_ls(struct cli *c, struct err *err)
     table_column(&t, "PROFILE", TABLE_LEFT);
     table_column(&t, "NAME", TABLE_LEFT);
     table_column(&t, "PARAMS", TABLE_RIGHT);
-    table_column(&t, "USUAL QUANT", TABLE_LEFT);
+    table_column(&t, "QUANT", TABLE_LEFT);
     for (size_t i = 0; i < n; i++) {
         table_cell(&t, profiles[i].name);
         table_cell(&t, profiles[i].title);

@@ -122,7 +122,7 @@ static void write_text(struct cli *c, const struct plan_job *job)
         plan_lengths_text(job->batching, &c->look, &c->out);
     if (given(c, OPTION_EXPLAIN)) {
         str_add(&c->out, "\n");
-        explain_write(job->plan, &c->out);
+        explain_write(job->plan, &c->arena, &c->out);
     }
 }
 

@@ -164,12 +164,27 @@ static bool make_plan(struct cli *c, struct plan_job *job, struct err *err)
     return true;
 }
 
+/* Room that no card has cannot be kept free. */
+static bool check_keep_free(const struct plan_job *job, struct err *err)
+{
+    const struct plan_wish *w = &job->request.wish;
+    char keep[32], most[32];
+    uint64_t largest = 0;
+    for (uint32_t i = 0; i < job->machine.n_devices; i++)
+        largest = job->machine.devices[i].total_bytes > largest ? job->machine.devices[i].total_bytes : largest;
+    if (!w->keep_free_set || !largest || w->keep_free_bytes < largest)
+        return true;
+    err_set(err, ERR_2113, "--keep-free %s GiB leaves nothing: the largest card has %s GiB",
+            str_gib(w->keep_free_bytes, 1, keep), str_gib(largest, 1, most));
+    return err_fix(err, "--keep-free 1GiB", "keep less free");
+}
+
 bool plan_job_make(struct cli *c, struct plan_job *job, struct err *err)
 {
     struct engine_request *r = &job->request;
     job->planner = cli_planner(err);
     if (!job->planner || !plan_request_read(c, r, err) || !plan_job_machine(c, job, err) ||
-        !open_model(c, job, err) || !request_load(r, job->model, &c->arena, err) ||
+        !check_keep_free(job, err) || !open_model(c, job, err) || !request_load(r, job->model, &c->arena, err) ||
         !use_cards(job, err) || !split_layers(c, job, err) || !make_plan(c, job, err))
         return false;
     job->spill = job->plan->spill;

@@ -70,6 +70,8 @@ void plan_bars(const struct plan *p, const struct look *look, bool layers, struc
 void plan_numbers(const struct plan *p, const struct look *look, struct str *out);
 void plan_others(const struct plan_job *job, const struct look *look, struct str *out);
 void plan_ways(const struct plan_job *job, const struct look *look, struct str *out);
+/* First way out that works, combinations before the others; NULL: no flag does it. */
+const struct plan_alternative *plan_best_way(const struct plan *p);
 void plan_next(const struct plan_job *job, const struct look *look, struct str *out);
 
 /* Words that several forms share. */

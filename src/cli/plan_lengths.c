@@ -102,7 +102,7 @@ static double waste(uint64_t tokens, uint64_t padded)
 static void write_advice(const struct batching_advice *a, const struct look *look, struct str *out)
 {
     own(own_str) struct str s = {0};
-    char x[32];
+    char x[32], y[32];
     if (a->chosen < 0) {
         text_wrap(out, "  ", 2, "Not one slot fits on these cards, whatever its length.",
                   look->width);
@@ -127,8 +127,8 @@ static void write_advice(const struct batching_advice *a, const struct look *loo
     text_wrap(out, "  ", 4, s.data ? s.data : "", look->width);
     str_finish(&s);
     const struct batching_groups *g = &a->groups;
-    str_addf(&s, "Sorted by length: %s batches of up to %u prompts and %u tokens",
-             str_grouped(g->n_batches, x), a->rules.max_items, a->rules.max_tokens);
+    str_addf(&s, "Sorted by length: %s batches of up to %u prompts and %s tokens",
+             str_grouped(g->n_batches, x), a->rules.max_items, str_grouped(a->rules.max_tokens, y));
     str_addf(&s, "; padding %.0f %% (in the list's order: %.0f %%).", waste(g->tokens, g->padded),
              waste(g->tokens, g->padded_in_order));
     if (g->n_oversize)

@@ -132,7 +132,7 @@ static void host_cells(struct table *t, const struct plan *p, uint32_t blanks)
     table_cell(t, note.data);
 }
 
-/* "about 23 tok/s (20-26), prompts about 900, medium confidence"; nothing where nothing is known. */
+/* "about 23 tok/s (20-26); prompts 900 tok/s; medium confidence"; nothing where nothing is known. */
 static void speed_line(const struct plan *p, struct str *out)
 {
     const struct speed *v = &p->speed;
@@ -143,10 +143,10 @@ static void speed_line(const struct plan *p, struct str *out)
     if (v->decode_depth.tps > 0 && p->law.n_ctx_seq > 4096)
         str_addf(out, ", %.*f at full context", digits, v->decode_depth.tps);
     if (v->prefill.tps > 0)
-        str_addf(out, ", prompts %.0f", v->prefill.tps);
+        str_addf(out, "; prompts %.0f tok/s", v->prefill.tps);
     if (p->settings.n_seq_max > 1 && v->throughput.tps > 0)
-        str_addf(out, ", %.0f over %u slots", v->throughput.tps, p->settings.n_seq_max);
-    str_addf(out, ", %s confidence", speed_confidence_name(v->confidence));
+        str_addf(out, "; %u slots together %.0f", p->settings.n_seq_max, v->throughput.tps);
+    str_addf(out, "; %s confidence", speed_confidence_name(v->confidence));
 }
 
 static void add_speed(const struct plan *p, const char *indent, int width, struct str *out)
@@ -162,7 +162,7 @@ static void write_columns(const struct plan *p, const struct table_style *style,
 {
     own(own_table) struct table t = {0};
     char heads[COLUMNS_MOST][16];
-    table_column(&t, "", TABLE_LEFT);
+    table_column(&t, "GiB", TABLE_LEFT);
     for (uint32_t i = 0; i < p->n_devices; i++) {
         snprintf(heads[i], sizeof(heads[i]), "GPU %d", p->devices[i].card->index);
         table_column(&t, heads[i], TABLE_RIGHT);
@@ -195,7 +195,7 @@ static void write_rows(const struct plan *p, const struct table_style *style, st
     static const char *const heads[PARTS] = {"weights", "KV", "compute", "other", "free"};
     own(own_table) struct table t = {0};
     own(own_str) struct str note = {0};
-    table_column(&t, "GPU", TABLE_LEFT);
+    table_column(&t, "GiB", TABLE_LEFT);
     for (int part = 0; part < PARTS; part++)
         table_column(&t, heads[part], TABLE_RIGHT);
     for (uint32_t i = 0; i < p->n_devices; i++) {
@@ -241,7 +241,7 @@ static void write_host(const struct plan *p, const struct table_style *style, st
         {"free now",             h->free,    "measured now"                             },
     };
     own(own_table) struct table t = {0};
-    table_column(&t, "", TABLE_LEFT);
+    table_column(&t, "GiB", TABLE_LEFT);
     table_column(&t, "host", TABLE_RIGHT);
     table_column(&t, "how we know", TABLE_LEFT);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -14,9 +14,9 @@ static void card_sentence(const struct plan *p, const struct plan_device *d, str
 {
     char a[32], b[32], c[32];
     uint64_t ours = plan_card_need(d);
-    str_addf(out, "GPU %d %s%s: %s of %s GiB used.", d->card->index, d->card->name,
+    str_addf(out, "GPU %d %s%s: %s of %s GiB %s.", d->card->index, d->card->name,
              d->card->simulated ? ", simulated" : "", gib(ours + d->other, a),
-             gib(d->card->total_bytes, b));
+             gib(d->card->total_bytes, b), d->free_after < 0 ? "needed" : "used");
     if (ours) {
         str_addf(out, " Weights %s,", gib(d->weights + d->projector + d->draft, a));
         str_addf(out, " KV cache %s, compute and runtime %s.", gib(d->kv, a),
@@ -62,8 +62,9 @@ void plan_sentences(const struct plan_job *job, struct str *out)
             str_addf(out, ", context %s", str_grouped(o->context, a));
         str_addf(out, ", price: %s.\n", o->price);
     }
+    const struct plan_alternative *way = p->verdict == VERDICT_NO_FIT ? plan_best_way(p) : NULL;
     str_add(out, "Next: ");
-    plan_job_again(job, "-o sh", 1 << 16, out);
+    plan_job_again(job, way ? way->flags : p->verdict == VERDICT_NO_FIT ? "--explain" : "-o sh", 1 << 16, out);
     str_add(out, "\n");
 }
 

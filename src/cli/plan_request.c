@@ -85,7 +85,8 @@ static bool set_goal(struct cli *c, struct plan_wish *w, struct err *err)
             continue;
         w->goal = goals[i].goal;
         if (w->goal == GOAL_CONTEXT && (w->given & GIVEN_CTX)) {
-            err_set(err, ERR_2113, "--goal context looks for the largest context, but --ctx gives one");
+            err_set(err, ERR_2113, "--goal context looks for the largest context, but %s gives one",
+                    given(c, OPTION_VLLM_LENGTH) ? "--max-model-len" : "--ctx");
             return err_fix(err, NULL, "leave one of them out");
         }
         if (w->goal != GOAL_CONTEXT && w->ctx_max) {

@@ -111,10 +111,13 @@ static void write_no_fit(const struct plan *p, const struct look *look, struct s
              less, str_grouped(p->law.n_ctx, number), needs, has);
     const char *simulated = look->quiet && p->machine->simulated ? ", simulated" : "";
     char *sums = line.data ? strstr(line.data, " (needs") : NULL;
-    if (sums && line.len + 12 + strlen(simulated) > (size_t)look->width)
+    bool wide = sums && line.len + 12 + strlen(simulated) > (size_t)look->width;
+    if (wide)
         *sums = '\0'; /* the sums give way */
     paint(out, look, verdict_color(p), "DOES NOT FIT");
     str_addf(out, "%s%s\n", line.data ? line.data : "", simulated);
+    if (wide && !look->quiet)
+        str_addf(out, "             needs %.1f GiB, has %.1f GiB\n", needs, has);
 }
 
 /* Why a plan is as it is: where it is not plain, or a choice was made that may surprise. */

@@ -29,7 +29,8 @@ void plan_others(const struct plan_job *job, const struct look *look, struct str
 {
     const struct plan *p = job->plan;
     own(own_table) struct table t = {0};
-    struct table_style style = {.width = look->width, .ascii = look->ascii, .indent = 2};
+    struct table_style style = {
+        .width = look->width, .ascii = look->ascii, .indent = 2, .wrap = true};
     uint32_t most = p->wish.all_alternatives ? PLAN_MAX_ALTERNATIVES : OTHERS_MOST;
     if (!p->n_alternatives)
         return;
@@ -76,10 +77,11 @@ static uint64_t must_go(const struct plan *p)
 static void write_changes(const struct plan *p, const struct table_style *style, struct str *out)
 {
     own(own_table) struct table t = {0};
-    str_addf(out, "  %.1f GiB must go, the room kept free counted in.\n", (double)must_go(p) / GIB);
+    str_addf(out, "  %.1f GiB have to be saved, counting the room to keep free.\n",
+             (double)must_go(p) / GIB);
     table_column(&t, "", TABLE_LEFT);
     table_column(&t, "Single changes                  ", TABLE_LEFT);
-    table_column(&t, "frees", TABLE_RIGHT);
+    table_column(&t, "frees GiB", TABLE_RIGHT);
     table_column(&t, "enough?", TABLE_LEFT);
     for (uint32_t i = 0; i < p->n_alternatives; i++) {
         const struct plan_alternative *a = &p->alternatives[i];
@@ -125,7 +127,8 @@ static void write_combinations(const struct plan *p, bool all, const struct tabl
 void plan_ways(const struct plan_job *job, const struct look *look, struct str *out)
 {
     const struct plan *p = job->plan;
-    struct table_style style = {.width = look->width, .ascii = look->ascii, .indent = 2};
+    struct table_style style = {
+        .width = look->width, .ascii = look->ascii, .indent = 2, .wrap = true};
     bool asked = (p->wish.given & GIVEN_CTX) || p->wish.as_command;
     if (p->n_alternatives && asked) {
         str_add(out, "\n");
@@ -145,24 +148,23 @@ static void next_lines(const struct plan_job *job, const char *const *more, cons
                        int n, const struct look *look, struct str *out)
 {
     struct str line[2] = {{0}, {0}};
-    int widest = 0;
+    int widest = 0, longest = 0;
     for (int i = 0; i < n; i++) {
         plan_job_again(job, more[i], look->width - 4 - (int)strlen(what[i]), &line[i]);
         widest = (int)line[i].len > widest ? (int)line[i].len : widest;
+        longest = (int)strlen(what[i]) > longest ? (int)strlen(what[i]) : longest;
     }
+    int room = look->width - 2 - longest, column = widest + 3 < room ? widest + 3 : room;
     for (int i = 0; i < n; i++) {
-        int room = look->width - 2 - (int)line[i].len - (int)strlen(what[i]);
-        int pad = widest + 3 - (int)line[i].len;
+        int pad = column - (int)line[i].len;
         str_addf(out, "  %s", line[i].data ? line[i].data : "");
-        pad = pad < room ? pad : room;
         str_add_char(out, ' ', pad < 2 ? 2 : pad);
         str_addf(out, "%s\n", what[i]);
         str_finish(&line[i]);
     }
 }
 
-/* First way out that works, combinations before the others, as a command. */
-static const struct plan_alternative *best_way(const struct plan *p)
+const struct plan_alternative *plan_best_way(const struct plan *p)
 {
     const struct plan_alternative *best = NULL;
     for (uint32_t i = 0; i < p->n_alternatives; i++) {
@@ -181,7 +183,7 @@ static const struct plan_alternative *best_way(const struct plan *p)
 void plan_next(const struct plan_job *job, const struct look *look, struct str *out)
 {
     const struct plan *p = job->plan;
-    const struct plan_alternative *best = p->verdict == VERDICT_NO_FIT ? best_way(p) : NULL;
+    const struct plan_alternative *best = p->verdict == VERDICT_NO_FIT ? plan_best_way(p) : NULL;
     char take[16];
     const char *more[2], *what[2];
     int n = 0;

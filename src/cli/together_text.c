@@ -124,10 +124,12 @@ static void write_bars(const struct together_job *job, const struct look *look, 
         }
         if (!there)
             continue;
-        str_add(out, " ");
+        str_add(out, i < (int)t->n ? " " : "  ");
         draw(t, i, 1, look, out);
         if (i >= (int)t->n)
             str_add(out, i == (int)t->n ? " other programs" : " kept free");
+        else if (i == (int)t->n - 1)
+            str_add(out, " models");
     }
     str_add(out, "\n");
     for (uint32_t i = 0; i < t->n_cards; i++)
@@ -302,7 +304,7 @@ static void write_remarks(const struct together *t, const struct look *look, str
     const char *how =
         t->verdict == VERDICT_NO_FIT  ? "no choice of cards for each model holds them all"
         : t->verdict == VERDICT_TIGHT ? "only without the room kept free"
-                                      : "no choice of cards for each model needs fewer";
+                                      : "no other choice of cards takes fewer";
     str_addf(&s,
              "%s (%s, %s placements looked at). Every model is a process with a CUDA context of "
              "its own, "
@@ -312,7 +314,7 @@ static void write_remarks(const struct together *t, const struct look *look, str
     str_add(out, "\n");
     text_wrap(out, "  - ", 4, s.data ? s.data : "", look->width);
     if (t->verdict != VERDICT_NO_FIT)
-        text_wrap(out, "  - ", 4, "The commands, one line a model: the same with -o args.",
+        text_wrap(out, "  - ", 4, "For the commands, one line a model, add -o args.",
                   look->width);
 }
 

@@ -127,7 +127,7 @@ static void write_columns(const struct plan_job *job, const struct table_style *
     const struct plan *p = job->plan;
     own(own_table) struct table t = {0};
     char heads[COLUMNS_MOST][16];
-    table_column(&t, "", TABLE_LEFT);
+    table_column(&t, "GiB", TABLE_LEFT);
     for (uint32_t i = 0; i < p->n_devices; i++) {
         snprintf(heads[i], sizeof(heads[i]), "GPU %d", p->devices[i].card->index);
         table_column(&t, heads[i], TABLE_RIGHT);
@@ -154,7 +154,7 @@ static void write_rows(const struct plan_job *job, const struct table_style *sty
     static const char *const heads[PARTS] = {"weights", "act.", "CUDA", "KV", "other", "free"};
     const struct plan *p = job->plan;
     own(own_table) struct table t = {0};
-    table_column(&t, "GPU", TABLE_LEFT);
+    table_column(&t, "GiB", TABLE_LEFT);
     for (int part = 0; part < PARTS; part++)
         table_column(&t, heads[part], TABLE_RIGHT);
     for (uint32_t i = 0; i < p->n_devices; i++) {

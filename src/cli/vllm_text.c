@@ -6,6 +6,16 @@
 
 #define GIB 1073741824.0
 
+/* Stages stand in their own order; where that is not the cards' it is said. */
+static void add_stage_cards(const struct vllm_plan *p, struct str *out)
+{
+    bool in_order = true;
+    for (uint32_t i = 1; i < p->pp; i++)
+        in_order = in_order && p->ranks[i].card->index > p->ranks[i - 1].card->index;
+    for (uint32_t i = 0; i < p->pp && !in_order; i++)
+        str_addf(out, "%s%d", i ? " + " : " on GPU ", p->ranks[i].card->index);
+}
+
 static void add_split(const struct vllm_plan *p, struct str *out)
 {
     if (p->n_ranks == 1)
@@ -18,23 +28,31 @@ static void add_split(const struct vllm_plan *p, struct str *out)
             str_addf(out, "%s%u", i ? " + " : "", r->last_layer - r->first_layer + 1);
         }
         str_add(out, " layers");
-        if (p->tp > 1)
+        if (p->tp == 1)
+            add_stage_cards(p, out);
+        else
             str_addf(out, ", each over %u GPUs", p->tp);
     }
     if (p->dp > 1)
         str_addf(out, ", %u replicas", p->dp);
 }
 
-void vllm_summary(const struct vllm_plan *p, struct str *out)
+static void add_engine(const struct vllm_plan *p, struct str *out)
 {
-    char number[32];
-    add_split(p, out);
-    str_addf(out, ", %s tokens, KV %s, vLLM", str_grouped(p->wish.max_len, number),
-             strcmp(p->wish.kv_dtype, "auto") == 0 ? "16 bit" : p->wish.kv_dtype);
+    str_add(out, ", vLLM");
     if (p->n_ranks > 1 && p->pp == 1)
         str_addf(out, " tp %u", p->tp);
     else if (p->n_ranks > 1)
         str_addf(out, " tp %u pp %u", p->tp, p->pp);
+}
+
+void vllm_summary(const struct vllm_plan *p, struct str *out)
+{
+    char number[32];
+    add_split(p, out);
+    str_addf(out, ", %s tokens, KV %s", str_grouped(p->wish.max_len, number),
+             strcmp(p->wish.kv_dtype, "auto") == 0 ? "16 bit" : p->wish.kv_dtype);
+    add_engine(p, out);
 }
 
 /* What lacks: cache for the length, or free memory before anything is loaded. */
@@ -55,9 +73,13 @@ static void write_verdict(const struct plan_job *job, const struct look *look, s
     own(own_str) struct str rest = {0};
     if (p->verdict == VERDICT_NO_FIT) {
         no_fit(p, &rest);
-        str_add(&rest, "; ");
+        str_add(&rest, look->quiet ? "" : "; ");
+        if (!look->quiet)
+            add_split(p, &rest);
+        add_engine(p, &rest);
+    } else {
+        vllm_summary(p, &rest);
     }
-    vllm_summary(p, &rest);
     str_add(&rest, look->quiet && job->machine.simulated ? ", simulated" : "");
     plan_verdict_line(job->plan, rest.data ? rest.data : "", look, out);
 }

@@ -11,6 +11,14 @@
 #include "nvml/nvml.h"
 
 enum { ITEM_MAX = 200 };
+/* The largest card there is has 0.3 TiB: what is beyond these bounds was mistyped. */
+#define CARD_LEAST (64ull << 20)
+#define CARD_MOST  (16ull << 40)
+
+static bool size_is_sane(uint64_t bytes)
+{
+    return bytes >= CARD_LEAST && bytes <= CARD_MOST;
+}
 
 /* "NVIDIA GeForce RTX 4090" -> "RTX 4090": the maker is not what tells two cards apart. */
 static const char *short_name(const char *name)
@@ -140,7 +148,7 @@ static bool parse_option(char *opt, struct device *d, bool *free_set, int64_t *c
         *eq++ = 0;
     bool ok = true;
     if (str_eq_fold(opt, "total") && eq)
-        ok = str_parse_size(eq, &d->total_bytes) && d->total_bytes > 0;
+        ok = str_parse_size(eq, &d->total_bytes) && size_is_sane(d->total_bytes);
     else if (str_eq_fold(opt, "free") && eq)
         ok = *free_set = str_parse_size(eq, &d->free_bytes);
     else if (str_eq_fold(opt, "count") && eq)
@@ -187,7 +195,7 @@ static bool parse_rpc(char *text, struct arena *arena, struct device *d, char **
             *(*rest)++ = 0;
     }
     bool ok = port && size && port != text && str_parse_i64(port + 1, 1, 65535, false, &number) &&
-              str_parse_size(size, &d->total_bytes) && d->total_bytes;
+              str_parse_size(size, &d->total_bytes) && size_is_sane(d->total_bytes);
     if (!ok) {
         err_set(err, ERR_2101, "\"rpc://%s\" does not name a remote card", text);
         return err_fix(err, "--gpus rpc://192.0.2.7:50052:24GiB", "write rpc://HOST:PORT:SIZE");
@@ -217,7 +225,17 @@ static bool is_size(const char *item)
 {
     int64_t plain;
     uint64_t bytes;
-    return !str_parse_i64(item, 0, INT64_MAX, false, &plain) && str_parse_size(item, &bytes) && bytes;
+    return !str_parse_i64(item, 0, INT64_MAX, false, &plain) && str_parse_size(item, &bytes);
+}
+
+static bool check_size(const char *item, uint64_t bytes, struct err *err)
+{
+    if (size_is_sane(bytes))
+        return true;
+    err_set(err, ERR_2102, "a card cannot have %s of memory: 64MiB to 16TiB are taken", item);
+    if (bytes == 0)
+        return err_fix(err, "--gpus none", "to plan without a card");
+    return err_fix(err, bytes > CARD_MOST ? "--gpus 16TiB" : "--gpus 64MiB", "the nearest size");
 }
 
 /* What a word before its options means: a real card, a size, a card of the catalogue. */
@@ -239,7 +257,7 @@ static bool resolve(const char *item, bool virtual_only, const struct machine *r
     if (is_size(item)) {
         str_parse_size(item, &d->total_bytes);
         d->name = arena_strdup(arena, item);
-        return true;
+        return check_size(item, d->total_bytes, err);
     }
     const struct card *c = card_find(item);
     if (!c)

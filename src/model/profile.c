@@ -6,6 +6,7 @@
 #include "model/quantize.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -270,6 +271,28 @@ bool model_profiles(struct arena *arena, struct model_profile **out, size_t *n, 
     return true;
 }
 
+/* Up to four models whose names begin with the word, or else hold it; the only one is returned instead. */
+static const char *offer_family(const char *name, const char *const *names, size_t n, struct err *err)
+{
+    enum { MOST = 4 };
+    char list[ERR_TEXT_MAX] = "";
+    const char *last = NULL;
+    size_t found = 0;
+    for (int pass = 0; pass < 2 && !found && strlen(name) >= 3; pass++) {
+        for (size_t i = 0; i < n; i++) {
+            const char *at = strcasestr(names[i], name);
+            if (!at || (pass == 0 && at != names[i]))
+                continue;
+            last = names[i];
+            if (found++ < MOST && strlen(list) + strlen(last) + 3 < sizeof list)
+                snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", found > 1 ? ", " : "", last);
+        }
+    }
+    if (found > 1)
+        err_fix(err, NULL, "did you mean one of %s%s?", list, found > MOST ? " ..." : "");
+    return found == 1 ? last : NULL;
+}
+
 static bool refuse_unknown(const char *name, struct arena *arena, struct err *err)
 {
     struct arena_mark mark = arena_mark(arena);
@@ -282,7 +305,9 @@ static bool refuse_unknown(const char *name, struct arena *arena, struct err *er
     const char **names = arena_array(arena, const char *, n);
     for (size_t i = 0; names && i < n; i++)
         names[i] = list[i].name;
-    const char *nearest = names ? str_nearest(name, names, n) : NULL;
+    const char *nearest = names ? offer_family(name, names, n, err) : NULL;
+    if (!nearest && names && err->n_fix == 0)
+        nearest = str_nearest(name, names, n);
     if (nearest) {
         char command[ERR_TEXT_MAX] = "dualgpuopt plan ";
         strncat(command, nearest, sizeof command - strlen(command) - 1);
@@ -291,6 +316,21 @@ static bool refuse_unknown(const char *name, struct arena *arena, struct err *er
     err_fix(err, "dualgpuopt model ls", "list what is known");
     arena_rewind(arena, mark);
     return false;
+}
+
+/* Publishers' own mixes (Q4_K_XL, UD-Q4_K_L) follow no rule a profile could: the nearest that does. */
+static void offer_base(const char *name, const char *wanted, struct err *err)
+{
+    static const char *const bases[][2] = {
+        {"Q2_K", "Q2_K"}, {"Q3_K", "Q3_K_M"}, {"Q4_K", "Q4_K_M"}, {"Q5_K", "Q5_K_M"}, {"Q6_K", "Q6_K"}, {"Q8", "Q8_0"}};
+    for (size_t i = 0; i < sizeof bases / sizeof *bases; i++) {
+        char command[ERR_TEXT_MAX];
+        if (!strcasestr(wanted, bases[i][0]))
+            continue;
+        snprintf(command, sizeof command, "dualgpuopt plan %s:%s", name, bases[i][1]);
+        err_fix(err, command, "the nearest is %s; for another mix plan the file itself", bases[i][1]);
+        return;
+    }
 }
 
 static bool choose_quant(const char *name, const char *in_ref, const char *asked, const char **out,
@@ -313,6 +353,7 @@ static bool choose_quant(const char *name, const char *in_ref, const char *asked
     if (*out)
         return true;
     err_set(err, ERR_9002, "%s is no quantisation of %s", wanted, name);
+    offer_base(name, wanted, err);
     return err_fix(err, NULL, "one of Q4_K_M, Q5_K_M, Q6_K, Q8_0, IQ4_XS, Q3_K_M, F16 ...");
 }
 

@@ -94,7 +94,9 @@ static const struct mix *find_mix(const char *name)
         {"Q3_K",  "Q3_K_M"   },
         {"Q4_K",  "Q4_K_M"   },
         {"Q5_K",  "Q5_K_M"   },
-        {"MXFP4", "MXFP4_MOE"}
+        {"MXFP4", "MXFP4_MOE"},
+        {"FP16",  "F16"      },
+        {"FP32",  "F32"      },
     };
 
     for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++) {

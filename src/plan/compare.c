@@ -165,7 +165,7 @@ static void add_speeds(struct compare *c)
         bool overlap = both && !same_ground(c) && x[0].low <= x[1].high && x[1].low <= x[0].high;
         if (near || overlap) {
             r->better = COMPARE_SAME;
-            r->note = near ? "the same" : "no sure difference";
+            r->note = near ? "same" : "no sure difference";
         }
         drop_empty(c, r);
     }

@@ -9,6 +9,9 @@
 bool explain_reasons(struct plan *p, struct arena *arena);
 
 /* --explain: the whole reckoning, lines of at most 80 columns. */
-void explain_write(const struct plan *p, struct str *out);
+void explain_write(const struct plan *p, struct arena *scratch, struct str *out);
+
+/* Its part about the time of one token; nothing where no speed is known. */
+void explain_speed_write(const struct plan *p, struct arena *scratch, struct str *out);
 
 #endif

@@ -231,11 +231,22 @@ static void shorter_context(struct placer *p, struct plan *out, const struct pla
     try_change(p, out, asked, &s, change, flags, "shorter conversations");
 }
 
+/* A coarser cache that is enough by itself needs no shorter context; context_max ends at the trained one. */
+static bool enough_alone(const struct plan *out, uint32_t type)
+{
+    char flags[32];
+    snprintf(flags, sizeof(flags), "--kv %s", type_name(type));
+    for (uint32_t i = 0; i < out->n_alternatives; i++)
+        if (strcmp(out->alternatives[i].flags, flags) == 0)
+            return out->alternatives[i].verdict == VERDICT_FITS;
+    return false;
+}
+
 static void kv_and_context(struct placer *p, struct plan *out, const struct placement *asked)
 {
     for (int i = 1; i < 3; i++) {
         char change[64], flags[48], number[32];
-        if (!out->context_max[i] || out->context_max[i] >= asked->law.n_ctx)
+        if (!out->context_max[i] || out->context_max[i] >= asked->law.n_ctx || enough_alone(out, kv_types[i]))
             continue;
         struct law_settings s = reopened(out);
         s.type_k = s.type_v = kv_types[i];
@@ -411,8 +422,22 @@ static void another_split(struct placer *p, struct plan *out, const struct place
     }
 }
 
+/* Where the context is open only what works is shown: it comes first, so that the letters begin with A. */
+static void working_first(struct plan *out)
+{
+    struct plan_alternative sorted[PLAN_MAX_ALTERNATIVES];
+    uint32_t n = 0;
+    for (int works = 1; works >= 0; works--)
+        for (uint32_t i = 0; i < out->n_alternatives; i++)
+            if ((out->alternatives[i].verdict != VERDICT_NO_FIT) == works)
+                sorted[n++] = out->alternatives[i];
+    memcpy(out->alternatives, sorted, n * sizeof(sorted[0]));
+}
+
 static void letter(struct plan *out, bool fits)
 {
+    if (!fits && !(out->wish.given & GIVEN_CTX) && !out->wish.as_command)
+        working_first(out);
     for (uint32_t i = 0; i < out->n_alternatives; i++)
         out->alternatives[i].key = (char)((fits ? '1' : 'A') + (int)i);
 }

@@ -165,15 +165,33 @@ static void even_split(uint32_t layers, uint32_t n, uint32_t *count)
         count[i] = layers / n + (i < layers % n);
 }
 
-/* By free memory, as two decimals: 20 and 14 GiB free give 0.59,0.41. */
-static void proportional_split(const struct machine *sub, struct law_settings *s)
+/* By free memory less what --keep-free asks for. Whole hundredths (of more than two cards thousandths) that add up to
+ * 1: what rounding down leaves goes to the largest remainders, of equal ones to the last. 20 and 14 GiB: 0.59,0.41. */
+static void proportional_split(const struct plan_wish *w, const struct machine *sub, struct law_settings *s)
 {
-    double all = 0;
-    for (uint32_t i = 0; i < sub->n_devices; i++)
-        all += (double)sub->devices[i].free_bytes;
+    uint64_t keep = w->keep_free_set ? w->keep_free_bytes : 0;
+    double room[MACHINE_MAX_DEVICES], parts = sub->n_devices > 2 ? 1000 : 100, all = 0, left = parts;
+    for (uint32_t i = 0; i < sub->n_devices; i++) {
+        uint64_t free_bytes = sub->devices[i].free_bytes;
+        room[i] = free_bytes > keep ? (double)(free_bytes - keep) : 0;
+        all += room[i];
+    }
     s->n_tensor_split = all > 0 ? sub->n_devices : 0;
+    for (uint32_t i = 0; i < s->n_tensor_split; i++) {
+        double exact = parts * room[i] / all;
+        s->tensor_split[i] = floor(exact);
+        room[i] = exact - floor(exact);
+        left -= floor(exact);
+    }
+    for (; s->n_tensor_split && left > 0.5; left--) {
+        uint32_t most = 0;
+        for (uint32_t i = 1; i < s->n_tensor_split; i++)
+            most = room[i] >= room[most] ? i : most;
+        s->tensor_split[most]++;
+        room[most] = -1;
+    }
     for (uint32_t i = 0; i < s->n_tensor_split; i++)
-        s->tensor_split[i] = round(100.0 * (double)sub->devices[i].free_bytes / all) / 100.0;
+        s->tensor_split[i] /= parts;
 }
 
 /* Balanced split by bytes: estimate, share the layers by what is left, again while that changes something. */
@@ -230,7 +248,7 @@ bool place_on(struct placer *p, uint32_t mask, const struct law_settings *s, str
         open = false;
     } else if (open && p->wish->strategy == PLACE_PROPORTIONAL) {
         if (!p->wish->as_command)
-            proportional_split(&sub, &pl.s);
+            proportional_split(p->wish, &sub, &pl.s);
         open = false;
     }
     ok = open ? balance(p, &sub, &pl, err) : evaluate(p, &sub, &pl, err);

@@ -75,7 +75,7 @@ static void does_not_fit_says_what_would(void **state)
     assert_string_equal(r.err, "");
     expect_text(&r, "\nDOES NOT FIT on the GPUs: ");
     expect_text(&r, " GiB short at 131,072 tokens");
-    expect_text(&r, "GiB must go, the room kept free counted in.\n     Single changes ");
+    expect_text(&r, "GiB have to be saved, counting the room to keep free.\n     Single changes ");
     expect_text(&r, "KV cache q8_0 ");
     expect_text(&r, "no, ");
     expect_text(&r, "yes");
