@@ -113,7 +113,8 @@ static void add_short(struct str *out, const char *text, int columns, bool ascii
     str_add(out, ascii ? &"..."[columns < 3 ? 3 - columns : 0] : columns > 0 ? "\xe2\x80\xa6" : "");
 }
 
-/* The part of *text that goes on this line of its column, at most `columns` wide and cut at a blank; *text moves on. */
+/* The part of *text that goes on this line of its column, at most `columns` wide and cut at a
+ * blank; *text moves on. */
 static void add_part(struct str *out, const char **text, int columns, bool ascii)
 {
     own(own_str) struct str part = {0};
@@ -135,8 +136,11 @@ static void add_part(struct str *out, const char **text, int columns, bool ascii
         *text = "";
         return;
     }
-    str_add_n(out, *text, (size_t)(end - *text));
-    *text = blank ? blank + 1 : end;
+    const char *last = end;
+    while (last > *text && last[-1] == ' ')
+        last--;
+    str_add_n(out, *text, (size_t)(last - *text));
+    *text = (blank ? blank : end) + strspn(blank ? blank : end, " ");
 }
 
 /* One line of a row; false when nothing is left for another. */

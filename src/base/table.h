@@ -27,7 +27,7 @@ struct table_style {
     int width;  /* most columns of the terminal a line may take; 0 means TABLE_WIDTH */
     bool plain; /* one record per line, tabs between cells, no heading, nothing shortened */
     bool ascii; /* "..." where a text was shortened, not the one-column ellipsis */
-    bool wrap; /* texts go on in the lines below instead of being shortened */
+    bool wrap;  /* texts go on in the lines below instead of being shortened */
     bool no_heading;
     int indent; /* blanks before each line, part of the width; not in plain mode */
 };
@@ -45,8 +45,9 @@ void table_cell(struct table *t, const char *text);
 void table_cellf(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Two blanks between columns, none at the end of a line. What does not fit into the width is taken
- * from the text columns (with wrap from the widest), the last one first; where numbers alone are too wide, lines are cut. A
- * last row that lacks cells is not written. out->failed tells about memory. */
+ * from the text columns (with wrap from the widest), the last one first; where numbers alone are
+ * too wide, lines are cut. A last row that lacks cells is not written. out->failed tells about
+ * memory. */
 void table_write(const struct table *t, const struct table_style *style, struct str *out);
 
 #endif

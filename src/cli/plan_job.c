@@ -171,7 +171,9 @@ static bool check_keep_free(const struct plan_job *job, struct err *err)
     char keep[32], most[32];
     uint64_t largest = 0;
     for (uint32_t i = 0; i < job->machine.n_devices; i++)
-        largest = job->machine.devices[i].total_bytes > largest ? job->machine.devices[i].total_bytes : largest;
+        largest = job->machine.devices[i].total_bytes > largest
+                      ? job->machine.devices[i].total_bytes
+                      : largest;
     if (!w->keep_free_set || !largest || w->keep_free_bytes < largest)
         return true;
     err_set(err, ERR_2113, "--keep-free %s GiB leaves nothing: the largest card has %s GiB",
@@ -184,8 +186,9 @@ bool plan_job_make(struct cli *c, struct plan_job *job, struct err *err)
     struct engine_request *r = &job->request;
     job->planner = cli_planner(err);
     if (!job->planner || !plan_request_read(c, r, err) || !plan_job_machine(c, job, err) ||
-        !check_keep_free(job, err) || !open_model(c, job, err) || !request_load(r, job->model, &c->arena, err) ||
-        !use_cards(job, err) || !split_layers(c, job, err) || !make_plan(c, job, err))
+        !check_keep_free(job, err) || !open_model(c, job, err) ||
+        !request_load(r, job->model, &c->arena, err) || !use_cards(job, err) ||
+        !split_layers(c, job, err) || !make_plan(c, job, err))
         return false;
     job->spill = job->plan->spill;
     return plan_job_words(c, job, err);

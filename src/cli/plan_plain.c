@@ -64,7 +64,11 @@ void plan_sentences(const struct plan_job *job, struct str *out)
     }
     const struct plan_alternative *way = p->verdict == VERDICT_NO_FIT ? plan_best_way(p) : NULL;
     str_add(out, "Next: ");
-    plan_job_again(job, way ? way->flags : p->verdict == VERDICT_NO_FIT ? "--explain" : "-o sh", 1 << 16, out);
+    plan_job_again(job,
+                   way                            ? way->flags
+                   : p->verdict == VERDICT_NO_FIT ? "--explain"
+                                                  : "-o sh",
+                   1 << 16, out);
     str_add(out, "\n");
 }
 

@@ -5,6 +5,8 @@
 
 extern char **environ;
 
+#define HOST_LEAST (1ull << 30)
+
 static bool read_variables(struct plan_wish *w, struct err *err)
 {
     bool set;
@@ -119,9 +121,15 @@ static bool set_options(struct cli *c, struct plan_wish *w, struct err *err)
             return false;
         w->keep_free_set = true;
     }
-    if (given(c, OPTION_HOST_MEMORY) &&
-        !read_size(c, OPTION_HOST_MEMORY, "--host-memory", &w->host_memory_bytes, err))
-        return false;
+    if (given(c, OPTION_HOST_MEMORY)) {
+        if (!read_size(c, OPTION_HOST_MEMORY, "--host-memory", &w->host_memory_bytes, err))
+            return false;
+        if (w->host_memory_bytes < HOST_LEAST) {
+            err_set(err, ERR_2102, "--host-memory %s: an engine does not start in less than 1GiB",
+                    c->words.value[OPTION_HOST_MEMORY]);
+            return err_fix(err, "--host-memory 1GiB", "the least that is taken");
+        }
+    }
     if (given(c, OPTION_MAX_GPUS)) {
         const char *text = c->words.value[OPTION_MAX_GPUS];
         if (!str_parse_i64(text, 1, MACHINE_MAX_DEVICES, false, &n)) {
@@ -171,18 +179,19 @@ bool plan_request_alone(struct cli *c, struct err *err)
         enum option_id id;
         const char *name;
     } chosen[] = {
-        {OPTION_KV,          "--kv"                      },
-        {OPTION_SPLIT,       "--split"                   },
-        {OPTION_SPREAD,      "--spread"                  },
-        {OPTION_MAX_GPUS,    "--max-gpus"                },
-        {OPTION_ALLOW_CPU,   "--allow-cpu"               },
-        {OPTION_VLLM_TP,     "--tensor-parallel-size"    },
-        {OPTION_VLLM_PP,     "--pipeline-parallel-size"  },
-        {OPTION_VLLM_SHARE,  "--gpu-memory-utilization"  },
-        {OPTION_VLLM_LENGTH, "--max-model-len"           },
-        {OPTION_VLLM_SEQS,   "--max-num-seqs"            },
-        {OPTION_VLLM_TOKENS, "--max-num-batched-tokens"  },
-        {OPTION_VLLM_KV,     "--kv-cache-dtype"          },
+        {OPTION_KV,          "--kv"                    },
+        {OPTION_GOAL,        "--goal"                  },
+        {OPTION_SPLIT,       "--split"                 },
+        {OPTION_SPREAD,      "--spread"                },
+        {OPTION_MAX_GPUS,    "--max-gpus"              },
+        {OPTION_ALLOW_CPU,   "--allow-cpu"             },
+        {OPTION_VLLM_TP,     "--tensor-parallel-size"  },
+        {OPTION_VLLM_PP,     "--pipeline-parallel-size"},
+        {OPTION_VLLM_SHARE,  "--gpu-memory-utilization"},
+        {OPTION_VLLM_LENGTH, "--max-model-len"         },
+        {OPTION_VLLM_SEQS,   "--max-num-seqs"          },
+        {OPTION_VLLM_TOKENS, "--max-num-batched-tokens"},
+        {OPTION_VLLM_KV,     "--kv-cache-dtype"        },
     };
     const char *name = c->words.n_settings ? c->words.setting[0].flag->names : NULL;
     for (size_t i = 0; i < sizeof(chosen) / sizeof(chosen[0]) && !name; i++)

@@ -301,10 +301,10 @@ static void write_remarks(const struct together *t, const struct look *look, str
 {
     own(own_str) struct str s = {0};
     char number[32];
-    const char *how =
-        t->verdict == VERDICT_NO_FIT  ? "no choice of cards for each model holds them all"
-        : t->verdict == VERDICT_TIGHT ? "only without the room kept free"
-                                      : "no other choice of cards takes fewer";
+    const char *how = t->verdict == VERDICT_NO_FIT
+                          ? "no choice of cards for each model holds them all"
+                      : t->verdict == VERDICT_TIGHT ? "only without the room kept free"
+                                                    : "no other choice of cards takes fewer";
     str_addf(&s,
              "%s (%s, %s placements looked at). Every model is a process with a CUDA context of "
              "its own, "
@@ -314,8 +314,7 @@ static void write_remarks(const struct together *t, const struct look *look, str
     str_add(out, "\n");
     text_wrap(out, "  - ", 4, s.data ? s.data : "", look->width);
     if (t->verdict != VERDICT_NO_FIT)
-        text_wrap(out, "  - ", 4, "For the commands, one line a model, add -o args.",
-                  look->width);
+        text_wrap(out, "  - ", 4, "For the commands, one line a model, add -o args.", look->width);
 }
 
 static void write_simulated(const struct together_job *job, const struct look *look,

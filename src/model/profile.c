@@ -271,8 +271,10 @@ bool model_profiles(struct arena *arena, struct model_profile **out, size_t *n, 
     return true;
 }
 
-/* Up to four models whose names begin with the word, or else hold it; the only one is returned instead. */
-static const char *offer_family(const char *name, const char *const *names, size_t n, struct err *err)
+/* Up to four models whose names begin with the word, or else hold it; the only one is returned
+ * instead. */
+static const char *offer_family(const char *name, const char *const *names, size_t n,
+                                struct err *err)
 {
     enum { MOST = 4 };
     char list[ERR_TEXT_MAX] = "";
@@ -285,7 +287,8 @@ static const char *offer_family(const char *name, const char *const *names, size
                 continue;
             last = names[i];
             if (found++ < MOST && strlen(list) + strlen(last) + 3 < sizeof list)
-                snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", found > 1 ? ", " : "", last);
+                snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s",
+                         found > 1 ? ", " : "", last);
         }
     }
     if (found > 1)
@@ -318,17 +321,25 @@ static bool refuse_unknown(const char *name, struct arena *arena, struct err *er
     return false;
 }
 
-/* Publishers' own mixes (Q4_K_XL, UD-Q4_K_L) follow no rule a profile could: the nearest that does. */
+/* Publishers' own mixes (Q4_K_XL, UD-Q4_K_L) follow no rule a profile could: the nearest that does.
+ */
 static void offer_base(const char *name, const char *wanted, struct err *err)
 {
     static const char *const bases[][2] = {
-        {"Q2_K", "Q2_K"}, {"Q3_K", "Q3_K_M"}, {"Q4_K", "Q4_K_M"}, {"Q5_K", "Q5_K_M"}, {"Q6_K", "Q6_K"}, {"Q8", "Q8_0"}};
+        {"Q2_K", "Q2_K"  },
+        {"Q3_K", "Q3_K_M"},
+        {"Q4_K", "Q4_K_M"},
+        {"Q5_K", "Q5_K_M"},
+        {"Q6_K", "Q6_K"  },
+        {"Q8",   "Q8_0"  }
+    };
     for (size_t i = 0; i < sizeof bases / sizeof *bases; i++) {
         char command[ERR_TEXT_MAX];
         if (!strcasestr(wanted, bases[i][0]))
             continue;
         snprintf(command, sizeof command, "dualgpuopt plan %s:%s", name, bases[i][1]);
-        err_fix(err, command, "the nearest is %s; for another mix plan the file itself", bases[i][1]);
+        err_fix(err, command, "the nearest is %s; for another mix plan the file itself",
+                bases[i][1]);
         return;
     }
 }

@@ -144,9 +144,11 @@ static bool explain_goal(struct plan *p, struct arena *arena)
     if (o->runner_up && !explain_runner_up(p, arena))
         return false;
     if (o->proved)
-        return say(p, arena, "proved: every set of cards and split was looked at or ruled out by a bound");
+        return say(p, arena,
+                   "proved: every set of cards and split was looked at or ruled out by a bound");
     if (p->wish.given & (GIVEN_TENSOR_SPLIT | GIVEN_MAIN_GPU | GIVEN_SPLIT_MODE))
-        return say(p, arena, "goal %s: the split was given, so only what it leaves open was chosen", goals[p->wish.goal]);
+        return say(p, arena, "goal %s: the split was given, so only what it leaves open was chosen",
+                   goals[p->wish.goal]);
     return say(p, arena, "not proved: there are more sets of cards than were looked at");
 }
 
@@ -155,7 +157,9 @@ static bool explain_speed(struct plan *p, struct arena *arena)
 {
     if (p->speed.confidence != SPEED_NONE || p->n_devices == 0)
         return true;
-    return say(p, arena, "no speed: the bandwidth of a card named by its size is not known; name a model, like rtx4090");
+    return say(p, arena,
+               "no speed: the bandwidth of a card named by its size is not known; name a model, "
+               "like rtx4090");
 }
 
 bool explain_reasons(struct plan *p, struct arena *arena)
@@ -186,14 +190,16 @@ static void write_element(const struct gguf_type_info *t, struct str *o)
         str_addf(o, "%u/%u B", t->block_bytes, t->block);
 }
 
-/* Where a layer keeps the whole context the cells are plain to see: the factors, and what they come to. */
-static void write_cells(const struct plan *p, const struct model_layer *l, uint32_t layers, uint64_t cell, struct str *o)
+/* Where a layer keeps the whole context the cells are plain to see: the factors, and what they come
+ * to. */
+static void write_cells(const struct plan *p, const struct model_layer *l, uint32_t layers,
+                        uint64_t cell, struct str *o)
 {
     uint64_t cells = (uint64_t)p->law.n_ctx_seq * p->law.n_streams;
     char a[32], b[32];
     if (l->kv == KV_FULL || l->kv == KV_LATENT)
-        str_addf(o, "         x %s cells x %u layer%s = %s B\n", str_grouped(cells, a), layers, layers == 1 ? "" : "s",
-                 str_grouped(cell * cells * layers, b));
+        str_addf(o, "         x %s cells x %u layer%s = %s B\n", str_grouped(cells, a), layers,
+                 layers == 1 ? "" : "s", str_grouped(cell * cells * layers, b));
 }
 
 /* One line per kind of layer: elements a cell, bytes a cell, layers, cells. */
@@ -214,7 +220,9 @@ static void write_cache(const struct plan *p, struct str *o)
         for (uint32_t l = 0; l < p->model->n_layers; l++) {
             if (p->model->layers[l].kv == kinds[i].kind && !p->model->layers[l].nextn) {
                 const struct model_layer *next = &p->model->layers[l];
-                alike = alike && (!one || (one->n_embd_k == next->n_embd_k && one->n_embd_v == next->n_embd_v));
+                alike =
+                    alike &&
+                    (!one || (one->n_embd_k == next->n_embd_k && one->n_embd_v == next->n_embd_v));
                 one = next;
                 n++;
             }
@@ -284,8 +292,8 @@ void explain_write(const struct plan *p, struct arena *scratch, struct str *o)
     char a[32];
     write_model(p, o);
     write_cache(p, o);
-    str_addf(o, "Batch    %u tokens, micro batch %u, flash attention %s, graph of %u nodes\n", p->law.n_batch,
-             p->law.n_ubatch, p->flash_on ? "on" : "off", p->law.n_nodes);
+    str_addf(o, "Batch    %u tokens, micro batch %u, flash attention %s, graph of %u nodes\n",
+             p->law.n_batch, p->law.n_ubatch, p->flash_on ? "on" : "off", p->law.n_nodes);
     if (p->law.pipeline)
         str_add(o, "         several cards work in a pipeline: 4 copies of inputs and crossings\n");
     for (uint32_t i = 0; i < p->n_devices; i++)

@@ -1,4 +1,5 @@
-/* explain_speed: the time of one token, card by card, with the bytes that are read and the rate they are read at. */
+/* explain_speed: the time of one token, card by card, with the bytes that are read and the rate
+ * they are read at. */
 #include "plan/explain.h"
 
 #include <stdio.h>
@@ -19,8 +20,8 @@ static double part_bytes(const struct speed_part *p)
 }
 
 /* card NULL: on the host. */
-static void add_layer(const struct speed_work *w, uint32_t il, const struct speed_card *card, double host_gbs,
-                      struct share *s)
+static void add_layer(const struct speed_work *w, uint32_t il, const struct speed_card *card,
+                      double host_gbs, struct share *s)
 {
     enum { CELLS = 64 }; /* as speed_estimate's decode */
     double ns = speed_layer_ns(speed_coefs, w, il, card, host_gbs, CELLS);
@@ -38,7 +39,8 @@ static void write_share(const char *name, const struct share *s, double nominal_
     if (s->card_bytes > 0)
         str_addf(o, "  %.2f GB of its memory", s->card_bytes / 1e9);
     if (s->host_bytes > 0)
-        str_addf(o, "%s%.2f GB of host memory", s->card_bytes > 0 ? ", " : "  ", s->host_bytes / 1e9);
+        str_addf(o, "%s%.2f GB of host memory", s->card_bytes > 0 ? ", " : "  ",
+                 s->host_bytes / 1e9);
     if (s->card_bytes > 0 && s->host_bytes <= 0 && nominal_gbs > 0)
         str_addf(o, ": %.0f of %.0f GB/s", s->card_bytes / s->ns, nominal_gbs);
     str_add(o, "\n");
@@ -74,7 +76,8 @@ static void write_shares(const struct plan *p, const struct speed_work *w, struc
     told += host.ns;
     if (all - told > 0.0005e6)
         str_addf(o, "         %-6s %7.3f ms  from card to card\n", "hops", (all - told) / 1e6);
-    str_addf(o, "         sum    %7.3f ms, and 1000 / %.3f = %.1f\n", all / 1e6, all / 1e6, p->speed.decode.tps);
+    str_addf(o, "         sum    %7.3f ms, and 1000 / %.3f = %.1f\n", all / 1e6, all / 1e6,
+             p->speed.decode.tps);
 }
 
 void explain_speed_write(const struct plan *p, struct arena *scratch, struct str *o)
@@ -82,8 +85,8 @@ void explain_speed_write(const struct plan *p, struct arena *scratch, struct str
     const struct speed *v = &p->speed;
     if (v->decode.tps <= 0)
         return;
-    str_addf(o, "Speed    decode %.1f tok/s (%.1f to %.1f)\n         limited by %s\n", v->decode.tps, v->decode.low,
-             v->decode.high, v->limited_by);
+    str_addf(o, "Speed    decode %.1f tok/s (%.1f to %.1f)\n         limited by %s\n",
+             v->decode.tps, v->decode.low, v->decode.high, v->limited_by);
     str_add(o, "         one token reads every loaded weight once, of experts the used share;\n"
                "         launches of the engine's kernels are counted in:\n");
     struct arena_mark mark = arena_mark(scratch);

@@ -231,7 +231,8 @@ static void shorter_context(struct placer *p, struct plan *out, const struct pla
     try_change(p, out, asked, &s, change, flags, "shorter conversations");
 }
 
-/* A coarser cache that is enough by itself needs no shorter context; context_max ends at the trained one. */
+/* A coarser cache that is enough by itself needs no shorter context; context_max ends at the
+ * trained one. */
 static bool enough_alone(const struct plan *out, uint32_t type)
 {
     char flags[32];
@@ -246,7 +247,8 @@ static void kv_and_context(struct placer *p, struct plan *out, const struct plac
 {
     for (int i = 1; i < 3; i++) {
         char change[64], flags[48], number[32];
-        if (!out->context_max[i] || out->context_max[i] >= asked->law.n_ctx || enough_alone(out, kv_types[i]))
+        if (!out->context_max[i] || out->context_max[i] >= asked->law.n_ctx ||
+            enough_alone(out, kv_types[i]))
             continue;
         struct law_settings s = reopened(out);
         s.type_k = s.type_v = kv_types[i];
@@ -422,7 +424,8 @@ static void another_split(struct placer *p, struct plan *out, const struct place
     }
 }
 
-/* Where the context is open only what works is shown: it comes first, so that the letters begin with A. */
+/* Where the context is open only what works is shown: it comes first, so that the letters begin
+ * with A. */
 static void working_first(struct plan *out)
 {
     struct plan_alternative sorted[PLAN_MAX_ALTERNATIVES];

@@ -165,12 +165,15 @@ static void even_split(uint32_t layers, uint32_t n, uint32_t *count)
         count[i] = layers / n + (i < layers % n);
 }
 
-/* By free memory less what --keep-free asks for. Whole hundredths (of more than two cards thousandths) that add up to
- * 1: what rounding down leaves goes to the largest remainders, of equal ones to the last. 20 and 14 GiB: 0.59,0.41. */
-static void proportional_split(const struct plan_wish *w, const struct machine *sub, struct law_settings *s)
+/* By free memory less what --keep-free asks for. Whole hundredths (of more than two cards
+ * thousandths) that add up to 1: what rounding down leaves goes to the largest remainders, of equal
+ * ones to the last. 20 and 14 GiB: 0.59,0.41. */
+static void proportional_split(const struct plan_wish *w, const struct machine *sub,
+                               struct law_settings *s)
 {
     uint64_t keep = w->keep_free_set ? w->keep_free_bytes : 0;
-    double room[MACHINE_MAX_DEVICES], parts = sub->n_devices > 2 ? 1000 : 100, all = 0, left = parts;
+    double room[MACHINE_MAX_DEVICES], parts = sub->n_devices > 2 ? 1000 : 100, all = 0,
+                                      left = parts;
     for (uint32_t i = 0; i < sub->n_devices; i++) {
         uint64_t free_bytes = sub->devices[i].free_bytes;
         room[i] = free_bytes > keep ? (double)(free_bytes - keep) : 0;

@@ -109,6 +109,29 @@ static void an_empty_table_shows_its_heading(void **state)
     assert_string_equal(out.data, "NAME\n");
 }
 
+/* Each text goes on below itself, numbers stand in the first line only. */
+static void texts_go_on_below(void **state)
+{
+    (void)state;
+    own(own_table) struct table t = {0};
+    own(own_str) struct str out = {0};
+    struct table_style style = {.width = 40, .indent = 2, .wrap = true};
+    table_column(&t, "change", TABLE_LEFT);
+    table_column(&t, "tok/s", TABLE_RIGHT);
+    table_column(&t, "price", TABLE_LEFT);
+    table_cell(&t, "one");
+    table_cell(&t, "7");
+    table_cell(&t, "speed: the processor works along with it");
+    table_cell(&t, "two");
+    table_cell(&t, "12");
+    table_cell(&t, "none");
+    table_write(&t, &style, &out);
+    assert_string_equal(out.data, "  change  tok/s  price\n"
+                                  "  one         7  speed: the processor\n"
+                                  "                 works along with it\n"
+                                  "  two        12  none\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -117,6 +140,7 @@ int main(void)
         cmocka_unit_test(nothing_is_wider_than_asked),
         cmocka_unit_test(scripts_get_tabs),
         cmocka_unit_test(rows_may_be_indented),
+        cmocka_unit_test(texts_go_on_below),
         cmocka_unit_test(an_empty_table_shows_its_heading),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* seed_plan: one plan as the rows of the seeds' acceptance tables look at it: who holds how much. */
+/* seed_plan: one plan as the rows of the seeds' acceptance tables look at it: who holds how much.
+ */
 #ifndef TESTS_CLI_SEED_PLAN_H
 #define TESTS_CLI_SEED_PLAN_H
 
@@ -12,9 +13,10 @@ enum { SEED_CARDS = 8 };
 struct seen {
     int code; /* of the process: 0 fits, 8 does not */
     char verdict[24];
-    uint32_t cards, used;     /* all, and bit i: card i holds layers */
-    int layers[SEED_CARDS];   /* blocks on each, the output layer not counted */
-    int first[SEED_CARDS], last[SEED_CARDS]; /* -1: none; the output layer is the model's layer count */
+    uint32_t cards, used;   /* all, and bit i: card i holds layers */
+    int layers[SEED_CARDS]; /* blocks on each, the output layer not counted */
+    int first[SEED_CARDS],
+        last[SEED_CARDS]; /* -1: none; the output layer is the model's layer count */
     uint32_t n_shares;
     double share[SEED_CARDS]; /* of --tensor-split, in the order of the cards that are used */
     int64_t context, context_max, parameters, file_bytes;

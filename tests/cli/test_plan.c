@@ -2,6 +2,7 @@
  * cards. */
 #include "run.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -105,6 +106,45 @@ static void ways_that_are_offered_work(void **state)
     }
     assert_true(tried >= 2);
     json_object_put(doc);
+}
+
+/* Long ways go on in the next line; letters begin with A though what does not help is left out. */
+static void ways_are_never_cut(void **state)
+{
+    (void)state;
+    struct ran r = run("plan llama-3.1-405b --gpus rtx3090:count=8");
+    assert_int_equal(r.code, 8);
+    assert_null(strstr(r.out, "\xe2\x80\xa6"));
+    expect_text(&r, "\n  A  ");
+    expect_text(&r, "\n     (simulated)");
+    assert_true(widest_line(r.out) <= 80);
+    r = run("plan llama-2-7b -c 12288 --gpus 10GiB"); /* q8_0 alone is enough: no pair with it, it
+                                                         is what is offered */
+    assert_null(strstr(r.out, "q8_0 + context"));
+    expect_text(&r, " --kv q8_0 ");
+}
+
+/* What is written as a product is one, and the times add up to the speed. */
+static void the_explanation_adds_up(void **state)
+{
+    (void)state;
+    struct ran r = run("plan llama-3.3-70b " PAIR " -c 32k --explain");
+    expect_text(&r, " = 4,096 B a cell\n         x 32,768 cells x 80 layers = 10,737,418,240 B\n");
+    const char *p = strstr(r.out, "\nSpeed ");
+    double ms[2], hops, sum, tps, said;
+    assert_non_null(p);
+    for (int i = 0; i < 2; i++) {
+        p = strstr(p, "\n         GPU ");
+        assert_non_null(p);
+        assert_int_equal(sscanf(p, " GPU %*d %lf ms", &ms[i]), 1);
+        p++;
+    }
+    assert_int_equal(sscanf(strstr(p, "hops"), "hops %lf ms", &hops), 1);
+    assert_int_equal(sscanf(strstr(p, "sum"), "sum %lf ms, and 1000 / %*f = %lf", &sum, &tps), 2);
+    assert_true(fabs(ms[0] + ms[1] + hops - sum) < 0.002);
+    assert_true(fabs(1000 / sum - tps) < 0.06);
+    assert_int_equal(sscanf(strstr(r.out, "Speed    decode"), "Speed decode %lf", &said), 1);
+    assert_true(said == tps);
 }
 
 static void no_card_is_a_plan_for_the_processor(void **state)
@@ -420,6 +460,8 @@ int main(void)
         cmocka_unit_test(bars_add_up_on_one_scale),
         cmocka_unit_test(does_not_fit_says_what_would),
         cmocka_unit_test(ways_that_are_offered_work),
+        cmocka_unit_test(ways_are_never_cut),
+        cmocka_unit_test(the_explanation_adds_up),
         cmocka_unit_test(no_card_is_a_plan_for_the_processor),
         cmocka_unit_test(every_text_is_at_most_80_columns),
         cmocka_unit_test(documents_are_as_published),

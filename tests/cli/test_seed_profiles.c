@@ -1,6 +1,7 @@
-/* test_seed_profiles: rows P1-P18 and I1-I8 of the seeds' acceptance tables: profiles, fit plans, batches, and what their
- * tests ask for. R: ours gives what theirs gave; B: theirs stands in a comment beside what ours says. P14-P18 and P20
- * are in tests/plan/test_batching.c too, below the program. */
+/* test_seed_profiles: rows P1-P18 and I1-I8 of the seeds' acceptance tables: profiles, fit plans,
+ * batches, and what their tests ask for. R: ours gives what theirs gave; B: theirs stands in a
+ * comment beside what ours says. P14-P18 and P20 are in tests/plan/test_batching.c too, below the
+ * program. */
 #include "seed_plan.h"
 
 #include <stdio.h>
@@ -18,7 +19,8 @@ static void expect_layers(const char *model, const char *cards, int a, int b)
     assert_true(s.layers[0] == a && s.layers[1] == b);
 }
 
-/* R: split (.667,.333), 26 + 14; B: a batch of 47, for which the cache alone would be 47 x 0.78 GiB. */
+/* R: split (.667,.333), 26 + 14; B: a batch of 47, for which the cache alone would be 47 x 0.78
+ * GiB. */
 static void p1_thirteen_billion_on_24_and_12(void **state)
 {
     (void)state;
@@ -41,7 +43,8 @@ static void p2_seven_billion_f16_on_24_and_12(void **state)
     assert_int_equal(see("llama-2-7b:F16 --gpus 24GiB,12GiB -np 8 -c 8k").code, 0);
 }
 
-/* B: theirs 52 + 28, the floor of 80 x 0.66; ours by the bytes of every layer, so that both are equally full. */
+/* B: theirs 52 + 28, the floor of 80 x 0.66; ours by the bytes of every layer, so that both are
+ * equally full. */
 static void p3_seventy_billion_on_48_and_24(void **state)
 {
     (void)state;
@@ -83,7 +86,8 @@ static void p6_no_floor_for_a_small_card(void **state)
     assert_true(s.layers[1] < 8); /* a fifth would be 16 */
 }
 
-/* B: theirs 157, 273 and 326 sequences of 1,024 tokens on 24 + 24 GiB; 157 alone are 78.5 GiB of cache. */
+/* B: theirs 157, 273 and 326 sequences of 1,024 tokens on 24 + 24 GiB; 157 alone are 78.5 GiB of
+ * cache. */
 static void p7_batches_that_memory_holds(void **state)
 {
     (void)state;
@@ -116,15 +120,18 @@ static void p9_unknown_names_are_no_guess(void **state)
     expect_error(&r, 2, 9002, "Q4_K_M");
 }
 
-/* B: theirs 4450 / 2225 MB and 10,505 tokens for 7e9 bytes of anything; ours from the header, by the layer. */
+/* B: theirs 4450 / 2225 MB and 10,505 tokens for 7e9 bytes of anything; ours from the header, by
+ * the layer. */
 static void p10_a_plan_from_the_header(void **state)
 {
     (void)state;
     assert_int_equal(run_program("%s llama-2-7b:Q8_0 m.gguf", MAKE_SAMPLE).code, 0);
-    struct seen s = proportional("m.gguf", "16384MiB,8192MiB"), with = see("m.gguf --gpus 24GiB -c 4096");
+    struct seen s = proportional("m.gguf", "16384MiB,8192MiB"),
+                with = see("m.gguf --gpus 24GiB -c 4096");
     assert_true(s.share[0] == 0.67 && s.share[1] == 0.33);
     assert_int_equal(s.weights, with.weights); /* sharing adds and loses no byte */
-    assert_true(near_to((double)(s.weights + s.host_weights), (double)s.file_bytes, 2e6)); /* all but the header */
+    assert_true(near_to((double)(s.weights + s.host_weights), (double)s.file_bytes,
+                        2e6)); /* all but the header */
     assert_int_equal(s.context_max, 4096);
 }
 
@@ -156,7 +163,8 @@ static void p12_groups_by_length(void **state)
     assert_int_equal(number_at(doc, "batching.groups.batches"), 5);
     assert_int_equal(number_at(doc, "batching.groups.max_items"), 4);
     assert_int_equal(number_at(doc, "batching.groups.max_tokens"), 16384);
-    assert_int_equal(number_at(doc, "batching.groups.padded_tokens"), 4 * 64 + 300 + 700 + 2000 + 15000);
+    assert_int_equal(number_at(doc, "batching.groups.padded_tokens"),
+                     4 * 64 + 300 + 700 + 2000 + 15000);
     json_object_put(doc);
 }
 
@@ -185,7 +193,8 @@ static void p17_the_largest_batch(void **state)
     (void)state;
     assert_int_equal(see("llama-2-7b:Q8_0 --gpus 24GiB -np 13 -c 26k").code, 0);
     assert_int_equal(see("llama-2-7b:Q8_0 --gpus 24GiB -np 20 -c 40k").code, 8);
-    struct ran r = run("plan llama-2-7b:Q8_0 --gpus 24GiB -np 348 -c 696k"); /* more than the engine takes at all */
+    struct ran r = run("plan llama-2-7b:Q8_0 --gpus 24GiB -np 348 -c 696k"); /* more than the engine
+                                                                                takes at all */
     expect_error(&r, 2, 2114, "-np 256");
 }
 
@@ -224,7 +233,8 @@ static void i2_an_empty_list(void **state)
 static void i3_room_kept_free_on_each(void **state)
 {
     (void)state;
-    struct seen s = see("llama-2-7b --gpus 6GiB,10GiB --split proportional --spread --keep-free 1GiB");
+    struct seen s =
+        see("llama-2-7b --gpus 6GiB,10GiB --split proportional --spread --keep-free 1GiB");
     assert_true(near_to(s.share[0], 0.357, 0.005) && near_to(s.share[1], 0.643, 0.005));
     assert_true(near_to(s.share[0] + s.share[1], 1, 1e-10));
 }
@@ -242,14 +252,16 @@ static void i4_too_large(void **state)
 static void i5_twice_the_context(void **state)
 {
     (void)state;
-    struct seen a = see("llama-2-7b --gpus 80GiB -c 4096"), b = see("llama-2-7b --gpus 80GiB -c 8192");
+    struct seen a = see("llama-2-7b --gpus 80GiB -c 4096"),
+                b = see("llama-2-7b --gpus 80GiB -c 8192");
     assert_true((double)b.kv > 1.8 * (double)a.kv);
 }
 
 static void i6_twice_the_batch(void **state)
 {
     (void)state;
-    struct seen a = see("llama-2-7b --gpus 80GiB -c 4096 -np 1"), b = see("llama-2-7b --gpus 80GiB -c 8192 -np 2");
+    struct seen a = see("llama-2-7b --gpus 80GiB -c 4096 -np 1"),
+                b = see("llama-2-7b --gpus 80GiB -c 8192 -np 2");
     assert_true((double)(b.kv + b.compute) > 1.8 * (double)(a.kv + a.compute));
 }
 
@@ -262,13 +274,16 @@ static void i7_a_cache_factor(void **state)
     assert_int_equal(b.weights, a.weights);
 }
 
-/* Not copied: their "twice the weights take 1.8 to 2.2 times as much" is impossible beside a cache that stays. */
+/* Not copied: their "twice the weights take 1.8 to 2.2 times as much" is impossible beside a cache
+ * that stays. */
 static void i8_twice_the_weights(void **state)
 {
     (void)state;
-    struct seen a = see("llama-2-7b:Q8_0 --gpus 80GiB -c 4096"), b = see("llama-2-7b:F16 --gpus 80GiB -c 4096");
+    struct seen a = see("llama-2-7b:Q8_0 --gpus 80GiB -c 4096"),
+                b = see("llama-2-7b:F16 --gpus 80GiB -c 4096");
     assert_int_equal(a.kv, b.kv);
-    assert_true(near_to((double)b.weights / (double)a.weights, 32 / 17.0, 0.01)); /* 34 of 32 x 2 bytes a block */
+    assert_true(near_to((double)b.weights / (double)a.weights, 32 / 17.0,
+                        0.01)); /* 34 of 32 x 2 bytes a block */
     assert_true(seen_gib(&b) / seen_gib(&a) < 1.8);
 }
 

@@ -1,14 +1,16 @@
-/* test_seed_proxy: rows L1-L20 of the seeds' acceptance tables: which cards for a need, how shared, what a model takes,
- * names. R: ours gives what theirs gave; B: theirs stands in a comment beside what ours says. L10 weighs how busy cards
- * are, which needs their telemetry; what free memory alone decides is here. */
+/* test_seed_proxy: rows L1-L20 of the seeds' acceptance tables: which cards for a need, how shared,
+ * what a model takes, names. R: ours gives what theirs gave; B: theirs stands in a comment beside
+ * what ours says. L10 weighs how busy cards are, which needs their telemetry; what free memory
+ * alone decides is here. */
 #include "seed_plan.h"
 
 #include <stdio.h>
 
-/* Llama 2 7B Q4_K_M: 3.7 GiB of weights and half a MiB a token, so that a context makes any need. */
-#define NEED_5 "llama-2-7b -c 1024"
-#define NEED_7 "llama-2-7b -c 4096"
-#define NEED_8 "llama-2-7b -c 8192"
+/* Llama 2 7B Q4_K_M: 3.7 GiB of weights and half a MiB a token, so that a context makes any need.
+ */
+#define NEED_5   "llama-2-7b -c 1024"
+#define NEED_7   "llama-2-7b -c 4096"
+#define NEED_8   "llama-2-7b -c 8192"
 #define NEED_9_3 "llama-2-7b -c 10240"
 
 static void expect_need(const char *model, double gib)
@@ -86,7 +88,8 @@ static void l7_too_little_is_said_in_numbers(void **state)
     expect_text(&r, "add one RTX ");
     r = run("plan llama-3.3-70b -c 32k --gpus rtx5090,rtx4090 --keep-free 2GiB");
     assert_int_equal(r.code, 0);
-    r = run("plan llama-3.3-70b -c 128k --gpus rtx5090,rtx4090"); /* the sums of a long line stand below it */
+    r = run("plan llama-3.3-70b -c 128k --gpus rtx5090,rtx4090"); /* the sums of a long line stand
+                                                                     below it */
     expect_text(&r, "\n             needs 8");
     expect_text(&r, " GiB, has 55.8 GiB\n");
     r = run("plan llama-3.3-70b -c 8192 --gpus 20GiB,20GiB --json");
@@ -95,7 +98,8 @@ static void l7_too_little_is_said_in_numbers(void **state)
     json_object_put(doc);
 }
 
-/* R: the headroom is missed, so that it does not simply fit; B: theirs then starts it whole on the card all the same. */
+/* R: the headroom is missed, so that it does not simply fit; B: theirs then starts it whole on the
+ * card all the same. */
 static void l8_less_than_the_headroom(void **state)
 {
     (void)state;
@@ -113,7 +117,8 @@ static void l8_less_than_the_headroom(void **state)
     assert_true(s.layers[0] > 20 && s.layers[0] < 32);
 }
 
-/* B: theirs .833 and .167 of the need; a share that small is mostly the second card's own overhead. */
+/* B: theirs .833 and .167 of the need; a share that small is mostly the second card's own overhead.
+ */
 static void l9_a_card_that_gives_less_than_it_takes(void **state)
 {
     (void)state;
@@ -121,7 +126,8 @@ static void l9_a_card_that_gives_less_than_it_takes(void **state)
     expect_cards(&s, 1); /* the second would hold its own overhead only */
     s = see(NEED_9_3 " --gpus 10GiB,2GiB");
     expect_cards(&s, 3);
-    assert_string_equal(s.verdict, "fits"); /* by the bytes there is room; theirs' share leaves none */
+    assert_string_equal(s.verdict,
+                        "fits"); /* by the bytes there is room; theirs' share leaves none */
     s = see(NEED_9_3 " --gpus 10GiB,2GiB --split proportional");
     assert_string_equal(s.verdict, "fits-tight");
 }
@@ -244,10 +250,13 @@ static void l18_names_of_quantisations(void **state)
     assert_true(file_bytes("IQ4_XS") < file_bytes("Q4_K_S"));
     assert_true(file_bytes("Q4_0") < file_bytes("Q4_K_M"));
     assert_int_equal(file_bytes("BF16"), file_bytes("FP16")); /* 16 bits indeed */
-    struct ran r = run("plan llama-2-7b:Q4_K_XL --gpus 24GiB"); /* a publisher's own mix: no rule says its types */
+    struct ran r = run(
+        "plan llama-2-7b:Q4_K_XL --gpus 24GiB"); /* a publisher's own mix: no rule says its types */
     expect_error(&r, 2, 9002, "dualgpuopt plan llama-2-7b:Q4_K_M");
-    assert_int_equal(run_program("%s llama-2-7b:Q5_K_M model-UD-Q4_K_XL.gguf", MAKE_SAMPLE).code, 0);
-    struct seen s = see("model-UD-Q4_K_XL.gguf --gpus 24GiB -c 2048"); /* the header says it, not the name */
+    assert_int_equal(run_program("%s llama-2-7b:Q5_K_M model-UD-Q4_K_XL.gguf", MAKE_SAMPLE).code,
+                     0);
+    struct seen s =
+        see("model-UD-Q4_K_XL.gguf --gpus 24GiB -c 2048"); /* the header says it, not the name */
     assert_true(near_to((double)s.file_bytes, (double)file_bytes("Q5_K_M"), 8e6));
 }
 

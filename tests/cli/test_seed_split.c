@@ -1,12 +1,15 @@
-/* test_seed_split: rows O1-O22 of the seeds' acceptance tables: optimizer, context, split, commands. R: ours gives what
- * theirs gave; B: theirs stands in a comment beside what ours says; C: texts that are kept. */
+/* test_seed_split: rows O1-O22 of the seeds' acceptance tables: optimizer, context, split,
+ * commands. R: ours gives what theirs gave; B: theirs stands in a comment beside what ours says; C:
+ * texts that are kept. */
 #include "seed_plan.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
 
 #define PAIR "--gpus 20480MiB,14336MiB"
-#define SAME " --json=verdict,settings,devices,context_max,alternatives,optimality" /* what is free of the host varies */
+#define SAME                                                                                      \
+    " --json=verdict,settings,devices,context_max,alternatives,optimality" /* what is free of the \
+                                                                              host varies */
 
 static double kib_a_token(const char *model)
 {
@@ -92,20 +95,24 @@ static int with_descriptions(void **state)
         return -1;
     run_file("7b.yaml",
              "context_length: 131072\nhidden_size: 4096\nnum_layers: 32\nnum_heads: 32\n"
-             "vocab_size: 32000\nintermediate_size: 11008\nquantization: Q4_K_M\n", false);
+             "vocab_size: 32000\nintermediate_size: 11008\nquantization: Q4_K_M\n",
+             false);
     run_file("7b-gqa.yaml",
              "context_length: 131072\nhidden_size: 4096\nnum_layers: 32\nnum_heads: 32\n"
-             "kv_heads: 8\nvocab_size: 32000\nintermediate_size: 11008\nquantization: Q4_K_M\n", false);
+             "kv_heads: 8\nvocab_size: 32000\nintermediate_size: 11008\nquantization: Q4_K_M\n",
+             false);
     run_file("70b.yaml",
              "context_length: 4096\nhidden_size: 8192\nnum_layers: 80\nnum_heads: 64\n"
-             "vocab_size: 32000\nintermediate_size: 28672\nquantization: Q4_K_M\n", false);
+             "vocab_size: 32000\nintermediate_size: 28672\nquantization: Q4_K_M\n",
+             false);
     if (mkdir("layout", 0755) != 0)
         return -1;
     run_file("layout/config.json",
              "{\"architectures\":[\"LlamaForCausalLM\"],\"model_type\":\"llama\","
              "\"torch_dtype\":\"bfloat16\",\"num_hidden_layers\":32,\"hidden_size\":4096,"
              "\"num_attention_heads\":32,\"num_key_value_heads\":8,\"intermediate_size\":14336,"
-             "\"vocab_size\":128256,\"max_position_embeddings\":131072}", false);
+             "\"vocab_size\":128256,\"max_position_embeddings\":131072}",
+             false);
     return 0;
 }
 
@@ -189,11 +196,11 @@ static void o14_descriptions_that_cannot_be(void **state)
         const char *text, *said;
     } rows[] = {
         {"context_length: 4096\nhidden_size: 100\nnum_layers: 2\nnum_heads: 3\n",
-         "Hidden size (100) must be divisible by number of heads (3)"},
+         "Hidden size (100) must be divisible by number of heads (3)"                                                          },
         {"context_length: 4096\nhidden_size: 96\nnum_layers: 2\nnum_heads: 3\nkv_heads: 2\n",
-         "Number of heads (3) must be divisible by number of KV heads (2)"},
-        {"context_length: 0\n", "Context length must be positive"},
-        {"hidden_size: 0\n", "Hidden size must be positive"},
+         "Number of heads (3) must be divisible by number of KV heads (2)"                                                     },
+        {"context_length: 0\n",                                                               "Context length must be positive"},
+        {"hidden_size: 0\n",                                                                  "Hidden size must be positive"   },
     };
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -203,11 +210,14 @@ static void o14_descriptions_that_cannot_be(void **state)
         expect_text(&r, rows[i].said); /* in one piece, which the text's lines are not */
     }
     run_file("own.yaml",
-             "context_length: 4096\nhidden_size: 100\nnum_layers: 2\nnum_heads: 3\nhead_dim: 128\n", false);
-    assert_int_equal(see("own.yaml --gpus 24GiB").code, 0); /* B: heads may have a size of their own */
+             "context_length: 4096\nhidden_size: 100\nnum_layers: 2\nnum_heads: 3\nhead_dim: 128\n",
+             false);
+    assert_int_equal(see("own.yaml --gpus 24GiB").code,
+                     0); /* B: heads may have a size of their own */
 }
 
-/* B: theirs `./llama.cpp -m m.gguf -c 4096 -t 8 --gpu-layers -1 --tensor-split 0.60,0.40`: no such program. */
+/* B: theirs `./llama.cpp -m m.gguf -c 4096 -t 8 --gpu-layers -1 --tensor-split 0.60,0.40`: no such
+ * program. */
 static void o15_the_command(void **state)
 {
     (void)state;
@@ -235,7 +245,8 @@ static void o17_utilization_keeps_its_decimals(void **state)
     expect_text(&r, " --gpu-memory-utilization 0.95 ");
 }
 
-/* B: theirs NCCL_P2P_DISABLE=1 with several cards, and CUDA_VISIBLE_DEVICES=0,1 whatever they are. */
+/* B: theirs NCCL_P2P_DISABLE=1 with several cards, and CUDA_VISIBLE_DEVICES=0,1 whatever they are.
+ */
 static void o18_the_environment(void **state)
 {
     (void)state;
@@ -250,8 +261,9 @@ static void o18_the_environment(void **state)
     assert_null(strstr(r.out, "NCCL"));
 }
 
-/* R: 19 + 13 and 16 + 16 of 32 layers. The engine counts the output as one layer more, so that its own reading of
- * 0.6,0.4 is one layer off; layers by number are kept to the letter, of any number of layers. */
+/* R: 19 + 13 and 16 + 16 of 32 layers. The engine counts the output as one layer more, so that its
+ * own reading of 0.6,0.4 is one layer off; layers by number are kept to the letter, of any number
+ * of layers. */
 static void o19_layers_by_ratio(void **state)
 {
     (void)state;
@@ -270,8 +282,10 @@ static void o19_layers_by_ratio(void **state)
 static void o20_layers_are_contiguous(void **state)
 {
     static const char *const wishes[] = {
-        "llama-3.3-70b --gpus 24GiB,16GiB,12GiB --spread", "gemma-3-27b --gpus rtx3090,rtx3060 --spread",
-        "llama-2-13b --gpus 24GiB,8GiB --split proportional --spread", "qwen3-32b --gpus 12GiB:count=4 --split even"};
+        "llama-3.3-70b --gpus 24GiB,16GiB,12GiB --spread",
+        "gemma-3-27b --gpus rtx3090,rtx3060 --spread",
+        "llama-2-13b --gpus 24GiB,8GiB --split proportional --spread",
+        "qwen3-32b --gpus 12GiB:count=4 --split even"};
     (void)state;
     for (int i = 0; i < 4; i++) {
         struct seen s = see("%s", wishes[i]);
@@ -288,11 +302,16 @@ static void o20_layers_are_contiguous(void **state)
 /* R: [1.0,.5] and [.6,.25,1.0] are relative weights. */
 static void o21_relative_weights(void **state)
 {
-    static const char *const same[][2] = {{"16384,8192", "1.0,.5"}, {"24,10,40", ".6,.25,1.0"}};
+    static const char *const same[][2] = {
+        {"16384,8192", "1.0,.5"    },
+        {"24,10,40",   ".6,.25,1.0"}
+    };
     (void)state;
     for (int i = 0; i < 2; i++) {
-        struct seen a = see("llama-2-13b --gpus 24GiB,24GiB%s -ts %s", i ? ",40GiB" : "", same[i][0]);
-        struct seen b = see("llama-2-13b --gpus 24GiB,24GiB%s -ts %s", i ? ",40GiB" : "", same[i][1]);
+        struct seen a =
+            see("llama-2-13b --gpus 24GiB,24GiB%s -ts %s", i ? ",40GiB" : "", same[i][0]);
+        struct seen b =
+            see("llama-2-13b --gpus 24GiB,24GiB%s -ts %s", i ? ",40GiB" : "", same[i][1]);
         assert_int_equal(a.code, 0);
         assert_memory_equal(a.layers, b.layers, sizeof(a.layers));
         assert_int_equal(a.weights, b.weights);
@@ -302,7 +321,15 @@ static void o21_relative_weights(void **state)
 /* R, but for "at least 128 tokens": where nothing fits that is 0. */
 static void o22_properties(void **state)
 {
-    static const int sizes[][4] = {{6, 10}, {24, 12, 8}, {8, 8, 8}, {11, 13, 17, 19}, {24, 24}, {4, 80}, {5, 6, 7}};
+    static const int sizes[][4] = {
+        {6,   10},
+        {   24, 12,  8},
+        {   8,  8,  8},
+        {   11, 13, 17, 19},
+        { 24,  24},
+        {  4, 80  },
+        {   5,  6,    7}
+    };
     (void)state;
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         char cards[64] = "";
@@ -310,10 +337,12 @@ static void o22_properties(void **state)
         int64_t last = 0;
         uint32_t n = 0;
         for (; n < 4 && sizes[i][n]; n++) {
-            snprintf(cards + strlen(cards), sizeof(cards) - strlen(cards), "%s%dGiB", n ? "," : "", sizes[i][n]);
+            snprintf(cards + strlen(cards), sizeof(cards) - strlen(cards), "%s%dGiB", n ? "," : "",
+                     sizes[i][n]);
             struct seen s = see("7b-gqa.yaml --gpus %s --kv f16 -c max", cards);
             assert_int_equal(s.code == 8, s.context_max == 0);
-            assert_true(s.context_max <= 131072 && s.context_max >= last); /* more memory, no less context */
+            assert_true(s.context_max <= 131072 &&
+                        s.context_max >= last); /* more memory, no less context */
             assert_true(s.code == 8 || s.context == s.context_max);
             last = s.context_max;
         }
@@ -323,7 +352,8 @@ static void o22_properties(void **state)
             sum += s.share[k];
         assert_true(near_to(sum, 1, 1e-10));
         assert_int_equal(__builtin_popcount(s.used), n);
-        struct ran r = run("plan llama-2-7b --gpus %s" SAME, cards), again = run("plan llama-2-7b --gpus %s" SAME, cards);
+        struct ran r = run("plan llama-2-7b --gpus %s" SAME, cards),
+                   again = run("plan llama-2-7b --gpus %s" SAME, cards);
         assert_string_equal(r.out, again.out);
     }
     struct seen s = see("llama-2-70b --gpus 4GiB,6GiB");
