@@ -87,7 +87,15 @@ static bool split_layers(struct cli *c, struct plan_job *job, struct err *err)
 static bool use_cards(struct plan_job *job, struct err *err)
 {
     struct engine_request *r = &job->request;
-    if (!r->devices && !r->visible)
+    bool visible = false;
+    for (int i = 0; i < 4; i++)
+        visible = visible || r->visible[i];
+    if (r->draft_devices) {
+        r->wish.given |= GIVEN_DRAFT_CARDS;
+        if (!request_draft_cards(r, &job->machine, &r->wish.draft_cards, err))
+            return false;
+    }
+    if (!r->devices && !visible)
         return true;
     r->wish.cards_set = true;
     return request_cards(r, &job->machine, &r->wish.cards, err);

@@ -4,11 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "plan/place.h"
+
 struct writer {
     const struct plan *p;
     const struct engine_probe *probe;
     struct arena *arena;
     struct engine_command *c;
+    uint32_t counted; /* cards that the engine's names count */
     bool failed;
 };
 
@@ -81,71 +84,120 @@ static const char *split_list(struct writer *w)
     return kept;
 }
 
-/* The engine's own number of cards[i] among its kind. */
-static const char *device_word(struct writer *w, uint32_t at)
+static enum backend kind_of(const struct device *d)
+{
+    return d->rpc ? BACKEND_RPC : d->backend;
+}
+
+/* The place of a card among those of its kind in `counted`. */
+static int number_of(const struct machine *m, uint32_t at, uint32_t counted)
+{
+    int n = 0;
+    for (uint32_t i = 0; i < at; i++)
+        n += (counted & (1u << i)) && kind_of(&m->devices[i]) == kind_of(&m->devices[at]);
+    return n;
+}
+
+/* The engine's own names of the cards of a mask, where it is shown those of `counted`. */
+static const char *device_list(struct writer *w, uint32_t mask, uint32_t counted)
 {
     static const char *const kinds[] = {"CUDA", "RPC", "ROCm", "Vulkan"};
     const struct machine *m = w->p->machine;
-    enum backend kind = m->devices[at].rpc ? BACKEND_RPC : m->devices[at].backend;
-    int n = 0;
-    for (uint32_t i = 0; i < at; i++)
-        n += (m->devices[i].rpc ? BACKEND_RPC : m->devices[i].backend) == kind;
-    return arena_printf(w->arena, "%s%d", kinds[kind], n);
+    struct str list = {0};
+    for (uint32_t i = 0; i < w->p->n_devices; i++)
+        if (mask & (1u << i))
+            str_addf(&list, "%s%s%d", list.len ? "," : "", kinds[kind_of(&m->devices[i])], number_of(m, i, counted));
+    const char *kept = list.len ? arena_strdup(w->arena, list.data) : "none";
+    str_finish(&list);
+    return kept;
+}
+
+static uint32_t main_cards(const struct plan *p)
+{
+    uint32_t all = (uint32_t)((1ull << p->n_devices) - 1);
+    return p->wish.cards_set ? p->wish.cards : all;
 }
 
 static uint32_t visible_cards(const struct plan *p)
 {
-    uint32_t all = (uint32_t)((1ull << p->n_devices) - 1);
-    if (p->wish.as_command)
-        return p->wish.cards_set ? p->wish.cards : all;
-    return p->placed_mask;
+    return p->wish.as_command ? main_cards(p) | p->draft_mask : p->placed_mask;
 }
 
-/* The servers of the cards in use. RPCn counts what --rpc lists: where cards are named, all are listed. */
-static void write_remotes(struct writer *w, uint32_t mask, bool by_name)
+/* RPCn counts what --rpc lists: all servers are listed where one of them is used. */
+static void write_remotes(struct writer *w, uint32_t listed)
 {
     struct str list = {0};
-    uint32_t remote = 0;
     for (uint32_t i = 0; i < w->p->n_devices; i++)
-        remote |= w->p->machine->devices[i].rpc ? 1u << i : 0;
-    uint32_t listed = (remote & mask) == 0 ? 0 : by_name ? remote : remote & mask;
-    for (uint32_t i = 0; i < w->p->n_devices; i++) {
         if (listed & (1u << i))
             str_addf(&list, "%s%s", list.len ? "," : "", w->p->machine->devices[i].rpc);
-    }
     if (list.len)
         flag_text(w, FLAG_RPC, arena_strdup(w->arena, list.data));
     str_finish(&list);
 }
 
-/* Real cards are named to the driver by UUID, so that no other order can slip in; imagined and remote ones to the
- * engine by its own names, when not all are used. */
-static void write_cards(struct writer *w)
+static bool has_kind(const struct plan *p, uint32_t mask, enum backend kind)
 {
-    uint32_t mask = visible_cards(w->p), all = (uint32_t)((1ull << w->p->n_devices) - 1);
-    struct str uuids = {0}, names = {0};
-    bool real = true;
+    for (uint32_t i = 0; i < p->n_devices; i++)
+        if ((mask & (1u << i)) && kind_of(&p->machine->devices[i]) == kind)
+            return true;
+    return false;
+}
+
+/* The variable that hides all other cards of a kind from the engine: CUDA takes UUIDs, so that no other order can slip
+ * in, and imagined CUDA cards have none; the others take numbers. False: nothing is hidden. */
+static bool hide_others(struct writer *w, enum backend kind, uint32_t mask)
+{
+    const struct machine *m = w->p->machine;
+    struct str list = {0};
+    bool can = true;
     for (uint32_t i = 0; i < w->p->n_devices; i++) {
-        const struct device *d = &w->p->machine->devices[i];
-        real = real && (d->uuid || d->rpc);
+        const struct device *d = &m->devices[i];
+        if (kind_of(d) != kind)
+            continue;
+        can = can && (kind != BACKEND_CUDA || d->uuid);
         if (!(mask & (1u << i)))
             continue;
-        str_addf(&names, "%s%s", names.len ? "," : "", device_word(w, i));
-        if (d->uuid)
-            str_addf(&uuids, "%s%s", uuids.len ? "," : "", d->uuid);
+        if (kind == BACKEND_CUDA)
+            str_addf(&list, "%s%s", list.len ? "," : "", d->uuid ? d->uuid : "");
+        else
+            str_addf(&list, "%s%d", list.len ? "," : "", number_of(m, i, UINT32_MAX));
     }
-    bool by_name = mask != all && !(real && uuids.len);
-    if (w->p->n_devices)
-        variable(w, "CUDA_DEVICE_ORDER", "PCI_BUS_ID");
-    if (real && uuids.len)
-        variable(w, "CUDA_VISIBLE_DEVICES", arena_strdup(w->arena, uuids.data));
-    write_remotes(w, mask, by_name);
+    can = can && list.len;
+    if (can)
+        variable(w, request_visible_variables[kind], arena_strdup(w->arena, list.data));
+    str_finish(&list);
+    return can;
+}
+
+/* Cards the engine counts when it is told names: those of a kind that is not hidden are all there. */
+static uint32_t counted_cards(struct writer *w, uint32_t mask)
+{
+    static const enum backend kinds[] = {BACKEND_CUDA, BACKEND_ROCM, BACKEND_VULKAN};
+    uint32_t counted = 0;
+    for (size_t k = 0; k < 3; k++) {
+        if (kinds[k] == BACKEND_CUDA && has_kind(w->p, UINT32_MAX, BACKEND_CUDA))
+            variable(w, "CUDA_DEVICE_ORDER", "PCI_BUS_ID");
+        bool hidden = hide_others(w, kinds[k], mask);
+        for (uint32_t i = 0; i < w->p->n_devices; i++)
+            if (kind_of(&w->p->machine->devices[i]) == kinds[k])
+                counted |= hidden ? mask & (1u << i) : 1u << i;
+    }
+    return counted;
+}
+
+static void write_cards(struct writer *w)
+{
+    const struct plan *p = w->p;
+    uint32_t mask = visible_cards(p), remote = 0, counted = counted_cards(w, mask);
+    for (uint32_t i = 0; i < p->n_devices; i++)
+        remote |= p->machine->devices[i].rpc ? 1u << i : 0;
+    write_remotes(w, mask & remote ? remote : 0);
+    w->counted = counted |= remote;
+    uint32_t main = p->draft ? p->wish.as_command ? main_cards(p) : p->main_mask : mask;
     if (mask == 0)
         flag_text(w, FLAG_DEVICE, "none");
-    else if (by_name)
-        flag_text(w, FLAG_DEVICE, arena_strdup(w->arena, names.data));
-    str_finish(&uuids);
-    str_finish(&names);
+    else if (main != counted)
+        flag_text(w, FLAG_DEVICE, device_list(w, main, counted));
 }
 
 /* In the order of the engine's list, where the first match wins. */
@@ -205,6 +257,38 @@ static void write_cache(struct writer *w, bool bench)
         flag_word(w, FLAG_SWA_FULL);
 }
 
+/* The draft model's place, where it is not the model's own. */
+static void write_draft(struct writer *w, const struct engine_request *r)
+{
+    const struct plan *p = w->p;
+    flag_text(w, FLAG_DRAFT, r->draft_ref);
+    if (p->draft && (p->draft_mask != p->main_mask || (p->wish.given & GIVEN_DRAFT_CARDS)))
+        flag_text(w, FLAG_DRAFT_DEVICE, device_list(w, p->draft_mask, w->counted));
+    if (p->wish.draft_layers >= 0)
+        flag_number(w, FLAG_DRAFT_LAYERS, p->wish.draft_layers);
+}
+
+static void write_speculation(struct writer *w, const struct engine_request *r)
+{
+    const struct plan_wish *wish = &w->p->wish;
+    const struct law_settings *d = &w->p->draft_settings;
+    bool second = w->p->draft || w->p->settings.mtp;
+    if (r->draft_ref)
+        write_draft(w, r);
+    if (second && d->type_k != GGUF_TYPE_F16)
+        flag_text(w, FLAG_DRAFT_TYPE_K, type_name(d->type_k));
+    if (second && d->type_v != GGUF_TYPE_F16)
+        flag_text(w, FLAG_DRAFT_TYPE_V, type_name(d->type_v));
+    if (wish->drafted != PLACE_DRAFTED && (second || (wish->given & GIVEN_DRAFT_MAX)))
+        flag_number(w, r->drafts_untold ? FLAG_DRAFT_MAX_OLD : FLAG_DRAFT_MAX, wish->drafted);
+    if (r->spec_type)
+        flag_text(w, FLAG_SPEC_TYPE, r->spec_type);
+    else if (wish->speculation == SPEC_NEXTN)
+        flag_text(w, FLAG_SPEC_TYPE, "draft-mtp");
+    else if (wish->speculation == SPEC_DRAFT && !r->drafts_untold)
+        flag_text(w, FLAG_SPEC_TYPE, "draft-simple");
+}
+
 static void write_rest(struct writer *w, const struct engine_request *r, bool bench)
 {
     const struct law_settings *s = &w->p->settings;
@@ -226,14 +310,7 @@ static void write_rest(struct writer *w, const struct engine_request *r, bool be
         flag_text(w, FLAG_MMPROJ, r->mmproj_ref);
     if (r->mmproj_ref && r->mmproj_on_host)
         flag_word(w, FLAG_NO_MMPROJ_OFFLOAD);
-    if (r->draft_ref)
-        flag_text(w, FLAG_DRAFT, r->draft_ref);
-    if (r->draft_ref && r->draft_max >= 0)
-        flag_number(w, FLAG_DRAFT_MAX, r->draft_max);
-    if (r->draft_ref && r->draft_layers >= 0)
-        flag_number(w, FLAG_DRAFT_LAYERS, r->draft_layers);
-    if (s->mtp && !r->draft_ref)
-        flag_text(w, FLAG_SPEC_TYPE, "draft-mtp");
+    write_speculation(w, r);
     for (uint32_t i = 0; i < r->n_loras; i++)
         flag_text(w, FLAG_LORA, r->loras[i]);
 }

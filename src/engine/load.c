@@ -24,8 +24,16 @@ static bool load_projector(struct engine_request *r, struct arena *arena, struct
     return true;
 }
 
-/* The draft inherits slots, cache layout and batch sizes; its logits are one a slot (common/speculative.cpp,
+/* The engine looks at the last block of the file to see that it is a head, not a model (common/speculative.cpp,
  * behaviour). */
+static bool is_head(const struct model *m)
+{
+    for (uint32_t i = 0; i < m->n_tensors; i++)
+        if (m->tensors[i].role == ROLE_NEXTN_EH_PROJ && m->tensors[i].layer + 1 == (int)m->n_layers)
+            return true;
+    return false;
+}
+
 static bool load_draft(struct engine_request *r, struct arena *arena, struct err *err)
 {
     struct model *draft = arena_new(arena, struct model);
@@ -34,17 +42,9 @@ static bool load_draft(struct engine_request *r, struct arena *arena, struct err
         return err_set(err, ERR_1201, "no memory for the draft model");
     if (!model_open(&req, arena, draft, err))
         return err_prefix(err, "--model-draft");
-    struct law_settings *s = &r->wish.draft_s;
-    *s = r->wish.s;
-    s->n_gpu_layers = r->draft_layers;
-    s->type_k = r->draft_type_k;
-    s->type_v = r->draft_type_v;
-    s->n_overrides = 0;
-    s->n_cpu_moe = s->n_cpu_ffn = s->overrides_after_cpu_moe = s->overrides_after_cpu_ffn = 0;
-    s->embeddings = s->mtp = false;
-    s->n_outputs_max = s->n_seq_max;
-    s->n_outputs_per_seq = 1;
     r->wish.draft = draft;
+    if (is_head(draft))
+        request_draft_is_head(r);
     return true;
 }
 

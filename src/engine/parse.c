@@ -10,6 +10,12 @@
 static const char *const programs[] = {"llama-server", "llama-cli", "llama-completion", "llama-bench",
                                        "llama-fit-params"};
 
+const char *const request_visible_variables[4] = {
+    [BACKEND_CUDA] = "CUDA_VISIBLE_DEVICES",
+    [BACKEND_ROCM] = "HIP_VISIBLE_DEVICES",
+    [BACKEND_VULKAN] = "GGML_VK_VISIBLE_DEVICES",
+};
+
 static const char *base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -162,8 +168,11 @@ static bool apply_variable(struct engine_request *r, const char *setting, struct
     const struct flag *f = flag_table(&n);
     if (!len)
         return true;
-    if (len == strlen("CUDA_VISIBLE_DEVICES") && str_starts(setting, "CUDA_VISIBLE_DEVICES"))
-        r->visible = eq + 1;
+    for (int i = 0; i < 4; i++) {
+        const char *name = request_visible_variables[i];
+        if (name && strlen(name) == len && strncmp(setting, name, len) == 0)
+            r->visible[i] = eq + 1;
+    }
     for (size_t i = 0; i < n; i++) {
         if (strlen(f[i].variable) != len || strncmp(f[i].variable, setting, len) != 0)
             continue;
@@ -261,8 +270,9 @@ bool request_parse(struct engine_request *r, int n_words, char *const *words, ch
 }
 
 /* "CUDA0,CUDA1" or "RPC0" ... counted per kind in the engine's order. */
-static bool card_by_name(const char *word, const struct machine *m, uint32_t *bit)
+static bool card_by_name(const char *word, const struct machine *m, enum backend any, uint32_t *bit)
 {
+    (void)any;
     static const char *const kinds[] = {"CUDA", "RPC", "ROCm", "Vulkan"};
     int counts[4] = {0};
     for (uint32_t i = 0; i < m->n_devices; i++) {
@@ -293,17 +303,9 @@ int request_find_card(const char *word, const struct machine *m)
     return -1;
 }
 
-static bool card_visible(const char *word, const struct machine *m, uint32_t *bit)
-{
-    int at = request_find_card(word, m);
-    if (at >= 0)
-        *bit = 1u << at;
-    return at >= 0;
-}
-
 static bool pick(const char *list, const char *what, const struct machine *m,
-                 bool (*find)(const char *, const struct machine *, uint32_t *), uint32_t *mask,
-                 struct err *err)
+                 bool (*find)(const char *, const struct machine *, enum backend, uint32_t *),
+                 enum backend kind, uint32_t *mask, struct err *err)
 {
     *mask = 0;
     for (const char *p = list; *p;) {
@@ -314,7 +316,7 @@ static bool pick(const char *list, const char *what, const struct machine *m,
             return err_set(err, ERR_9002, "%s has an overlong entry", what);
         memcpy(word, p, len);
         word[len] = 0;
-        if (!find(word, m, &bit)) {
+        if (!find(word, m, kind, &bit)) {
             err_set(err, ERR_2101, "%s names \"%s\", which is none of the %u cards", what, word,
                     m->n_devices);
             return err_fix(err, "dualgpuopt gpu ls", "see the cards, or name them with --gpus");
@@ -326,34 +328,81 @@ static bool pick(const char *list, const char *what, const struct machine *m,
     return true;
 }
 
-bool request_cards(const struct engine_request *r, const struct machine *m, uint32_t *mask,
-                   struct err *err)
+/* As its driver counts: the n-th of its kind, where it has no identity of its own. */
+static bool card_of_kind(const char *word, const struct machine *m, enum backend kind, uint32_t *bit)
 {
-    struct machine seen = *m;
-    uint32_t all = (uint32_t)((1ull << m->n_devices) - 1), visible = all, chosen;
-    if (r->visible) {
-        if (!pick(r->visible, "CUDA_VISIBLE_DEVICES", m, card_visible, &visible, err))
+    int64_t n;
+    if (kind == BACKEND_CUDA) {
+        int at = request_find_card(word, m);
+        *bit = at >= 0 ? 1u << at : 0;
+        return at >= 0;
+    }
+    if (!str_parse_i64(word, 0, MACHINE_MAX_DEVICES - 1, false, &n))
+        return false;
+    for (uint32_t i = 0; i < m->n_devices; i++) {
+        bool is = !m->devices[i].rpc && m->devices[i].backend == kind;
+        if (is && n-- == 0) {
+            *bit = 1u << i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Cards that the drivers show to the engine. */
+static bool visible_cards(const struct engine_request *r, const struct machine *m, uint32_t *mask,
+                          struct err *err)
+{
+    *mask = (uint32_t)((1ull << m->n_devices) - 1);
+    for (int kind = 0; kind < 4; kind++) {
+        uint32_t named;
+        if (!r->visible[kind])
+            continue;
+        if (!pick(r->visible[kind], request_visible_variables[kind], m, card_of_kind, (enum backend)kind, &named, err))
             return false;
         for (uint32_t i = 0; i < m->n_devices; i++)
-            visible |= m->devices[i].rpc ? 1u << i : 0;
-        seen.n_devices = 0;
-        for (uint32_t i = 0; i < m->n_devices; i++)
-            if (visible & (1u << i))
-                seen.devices[seen.n_devices++] = m->devices[i];
+            if (!m->devices[i].rpc && m->devices[i].backend == (enum backend)kind)
+                *mask &= named | ~(1u << i);
     }
-    if (!r->devices) {
-        *mask = visible;
-        return true;
-    }
-    if (str_eq_fold(r->devices, "none")) {
-        *mask = 0;
-        return true;
-    }
-    if (!pick(r->devices, "-dev", &seen, card_by_name, &chosen, err))
-        return false;
+    return true;
+}
+
+/* The engine's names count what is visible. */
+static bool named_cards(const char *list, const char *what, const struct machine *m, uint32_t visible,
+                        uint32_t *mask, struct err *err)
+{
+    struct machine seen = *m;
+    uint32_t chosen;
     *mask = 0;
+    if (str_eq_fold(list, "none"))
+        return true;
+    seen.n_devices = 0;
+    for (uint32_t i = 0; i < m->n_devices; i++)
+        if (visible & (1u << i))
+            seen.devices[seen.n_devices++] = m->devices[i];
+    if (!pick(list, what, &seen, card_by_name, BACKEND_CUDA, &chosen, err))
+        return false;
     for (uint32_t i = 0, k = 0; i < m->n_devices; i++)
         if (visible & (1u << i))
             *mask |= chosen & (1u << k++) ? 1u << i : 0;
     return true;
+}
+
+bool request_cards(const struct engine_request *r, const struct machine *m, uint32_t *mask,
+                   struct err *err)
+{
+    uint32_t visible;
+    if (!visible_cards(r, m, &visible, err))
+        return false;
+    *mask = visible;
+    return !r->devices || named_cards(r->devices, "-dev", m, visible, mask, err);
+}
+
+bool request_draft_cards(const struct engine_request *r, const struct machine *m, uint32_t *mask,
+                         struct err *err)
+{
+    uint32_t visible;
+    if (!r->draft_devices)
+        return request_cards(r, m, mask, err);
+    return visible_cards(r, m, &visible, err) && named_cards(r->draft_devices, "-devd", m, visible, mask, err);
 }

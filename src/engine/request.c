@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "plan/place.h"
 
 enum { ARRAY_MAX_CTX = 1 << 30 };
 
@@ -53,10 +54,6 @@ void request_init(struct engine_request *r)
     *r = (struct engine_request){
         .wish = plan_default_wish(),
         .program = "llama-server",
-        .draft_max = -1,
-        .draft_layers = -1,
-        .draft_type_k = GGUF_TYPE_F16,
-        .draft_type_v = GGUF_TYPE_F16,
         .bench_prompt = 512,
         .bench_gen = 128,
     };
@@ -214,6 +211,42 @@ static bool set_overrides(struct engine_request *r, const struct flag *f, const 
     return true;
 }
 
+/* Kinds of speculation the engine has (common/speculative.cpp, behaviour): tokens at once, 0: what -n-max says; whether
+ * recurrent state is kept for taking them back; whether a block of them is one pass of the draft. */
+static const struct spec_kind {
+    const char *name;
+    uint32_t at_once;
+    bool drafts, rolls_back;
+} spec_kinds[] = {
+    {"none", 0, false, false},         {"draft-simple", 0, true, false},  {"draft-mtp", 0, true, true},
+    {"draft-eagle3", 0, true, true},   {"draft-dflash", 0, true, true},   {"draft-dspark", 0, true, true},
+    {"ngram-simple", 48, false, false}, {"ngram-map-k", 48, false, false}, {"ngram-map-k4v", 48, false, false},
+    {"ngram-mod", 64, false, false},   {"ngram-cache", 8, false, false},
+};
+enum { N_SPEC_KINDS = sizeof(spec_kinds) / sizeof(spec_kinds[0]), SPEC_SIMPLE = 1, SPEC_MTP = 2 };
+
+/* Several by comma; the engine adds those of a second flag. */
+static bool set_spec_type(struct engine_request *r, const struct flag *f, const char *v, struct err *err)
+{
+    for (const char *p = v;; p++) {
+        size_t len = strcspn(p, ",");
+        int found = -1;
+        for (int i = 0; i < N_SPEC_KINDS; i++)
+            if (strlen(spec_kinds[i].name) == len && strncmp(spec_kinds[i].name, p, len) == 0)
+                found = i;
+        if (found < 0)
+            return bad_value(f, v, "the engine's kinds: none draft-simple draft-mtp draft-eagle3 draft-dflash "
+                             "draft-dspark ngram-simple ngram-map-k ngram-map-k4v ngram-mod ngram-cache", err);
+        r->spec_kinds |= 1u << found;
+        p += len;
+        if (!*p)
+            break;
+    }
+    r->spec_type = v;
+    r->wish.given |= GIVEN_SPEC_TYPE;
+    return true;
+}
+
 static const char *before_colon_scale(const char *v, struct arena *arena)
 {
     const char *colon = strrchr(v, ':');
@@ -273,7 +306,11 @@ static bool apply_number(struct engine_request *r, const struct flag *f, const c
         r->wish.cache_ram_bytes = n < 0 ? 0 : (uint64_t)n << 20;
         return true;
     case FLAG_PER_SLOT: r->per_slot_ctx = (uint32_t)n; return true;
-    case FLAG_DRAFT_MAX: r->draft_max = (int32_t)n; return true;
+    case FLAG_DRAFT_MAX_OLD: r->drafts_untold = true; /* fall through */
+    case FLAG_DRAFT_MAX:
+        r->wish.drafted = (uint32_t)n;
+        r->wish.given |= GIVEN_DRAFT_MAX;
+        return true;
     default: return true;
     }
 }
@@ -323,8 +360,12 @@ static bool apply_text(struct engine_request *r, const struct flag *f, const cha
     case FLAG_TYPE_V:
         r->wish.given |= GIVEN_TYPE_V;
         return set_type(f, v, &r->wish.s.type_v, err);
-    case FLAG_DRAFT_TYPE_K: return set_type(f, v, &r->draft_type_k, err);
-    case FLAG_DRAFT_TYPE_V: return set_type(f, v, &r->draft_type_v, err);
+    case FLAG_DRAFT_TYPE_K:
+        r->wish.given |= GIVEN_DRAFT_TYPE_K;
+        return set_type(f, v, &r->wish.draft_type_k, err);
+    case FLAG_DRAFT_TYPE_V:
+        r->wish.given |= GIVEN_DRAFT_TYPE_V;
+        return set_type(f, v, &r->wish.draft_type_v, err);
     case FLAG_FLASH: return set_flash(r, f, v, err);
     case FLAG_GPU_LAYERS:
         if (!layer_count(f, v, &r->wish.s.n_gpu_layers, &open, err))
@@ -332,16 +373,20 @@ static bool apply_text(struct engine_request *r, const struct flag *f, const cha
         r->wish.given = open ? r->wish.given & ~(uint32_t)GIVEN_GPU_LAYERS
                              : r->wish.given | GIVEN_GPU_LAYERS;
         return true;
-    case FLAG_DRAFT_LAYERS: return layer_count(f, v, &r->draft_layers, &open, err);
+    case FLAG_DRAFT_LAYERS:
+        if (!layer_count(f, v, &r->wish.draft_layers, &open, err))
+            return false;
+        r->wish.given = open ? r->wish.given & ~(uint32_t)GIVEN_DRAFT_LAYERS
+                             : r->wish.given | GIVEN_DRAFT_LAYERS;
+        return true;
     case FLAG_SPLIT_MODE: return set_split_mode(r, f, v, err);
     case FLAG_TENSOR_SPLIT: return set_tensor_split(r, f, v, err);
     case FLAG_OVERRIDE: return set_overrides(r, f, v, arena, err);
     case FLAG_MMPROJ: r->mmproj_ref = v; return true;
     case FLAG_DRAFT: r->draft_ref = v; return true;
     case FLAG_DEVICE: r->devices = v; return true;
-    case FLAG_SPEC_TYPE:
-        r->wish.s.mtp = strstr(v, "mtp") != NULL;
-        return true;
+    case FLAG_DRAFT_DEVICE: r->draft_devices = v; return true;
+    case FLAG_SPEC_TYPE: return set_spec_type(r, f, v, err);
     case FLAG_LORA:
     case FLAG_LORA_SCALED: return add_lora(r, f, v, arena, err);
     case FLAG_CONTROL:
@@ -362,6 +407,38 @@ bool request_apply(struct engine_request *r, const struct flag *f, const char *v
                                     : apply_text(r, f, value, arena, err);
 }
 
+/* A draft model alone is loaded and not used: what is planned here also says to use it. Older engines needed no word. */
+static void settle_speculation(struct engine_request *r)
+{
+    struct plan_wish *w = &r->wish;
+    uint32_t most = 0, kinds = r->spec_kinds;
+    bool rolls_back = false;
+    if (!(w->given & GIVEN_SPEC_TYPE) && r->draft_ref && !kinds && (r->drafts_untold || !w->as_command))
+        kinds = 1u << SPEC_SIMPLE;
+    for (int i = 0; i < N_SPEC_KINDS; i++) {
+        if (!(kinds & (1u << i)))
+            continue;
+        uint32_t n = spec_kinds[i].drafts ? w->drafted : spec_kinds[i].at_once;
+        most = n > most ? n : most;
+        rolls_back = rolls_back || spec_kinds[i].rolls_back;
+    }
+    w->speculation = kinds & (1u << SPEC_MTP)                       ? SPEC_NEXTN
+                     : (kinds & (1u << SPEC_SIMPLE)) && r->draft_ref ? SPEC_DRAFT
+                     : kinds > 1                                     ? SPEC_OTHER
+                                                                     : SPEC_NONE;
+    w->s.mtp = w->speculation == SPEC_NEXTN;
+    w->s.n_rs_seq = rolls_back ? w->drafted : 0; /* taken back over what was drafted in vain */
+    place_outputs(most, &w->s);
+}
+
+void request_draft_is_head(struct engine_request *r)
+{
+    if ((r->wish.given & GIVEN_SPEC_TYPE) || r->wish.s.embeddings)
+        return;
+    r->spec_kinds = 1u << SPEC_MTP;
+    settle_speculation(r);
+}
+
 /* Outputs a server reserves: one a slot and one more for every drafted token; embeddings take a whole batch,
  * which then may not exceed the micro batch (tools/server, behaviour). */
 static void settle_server(struct engine_request *r)
@@ -378,15 +455,7 @@ static void settle_server(struct engine_request *r)
         s->n_outputs_per_seq = 1;
         return;
     }
-    uint32_t drafted = r->draft_max >= 0 ? (uint32_t)r->draft_max : 3;
-    if (!r->draft_ref && !s->mtp)
-        drafted = 0;
-    s->n_rs_seq = s->mtp ? drafted : 0; /* recurrent state rolls back over what was drafted in vain */
-    r->wish.draft_s.type_k = r->draft_type_k;
-    r->wish.draft_s.type_v = r->draft_type_v;
-    uint64_t per_seq = 1 + (uint64_t)drafted, total = per_seq * s->n_seq_max;
-    s->n_outputs_per_seq = (uint32_t)(per_seq < s->n_batch ? per_seq : s->n_batch);
-    s->n_outputs_max = (uint32_t)(total < s->n_batch ? total : s->n_batch);
+    settle_speculation(r);
 }
 
 bool request_settle(struct engine_request *r, struct err *err)

@@ -33,13 +33,14 @@ struct engine_request {
     const char *program;     /* as written, "llama-server" */
     const char *model_ref, *mmproj_ref, *draft_ref;
     const char *devices;     /* -dev, NULL: all */
-    const char *visible;     /* CUDA_VISIBLE_DEVICES of the command, NULL: not set */
+    const char *draft_devices; /* -devd, NULL: as -dev */
+    const char *visible[4];  /* per enum backend: what the variable of that driver names, NULL: not set */
+    const char *spec_type;   /* --spec-type as written, NULL: not given */
     const char *loras[8];
     uint32_t n_loras;
     uint32_t n_control;
-    int32_t draft_max;       /* tokens drafted at once, [16] with a draft model */
-    int32_t draft_layers;    /* -1 all */
-    uint32_t draft_type_k, draft_type_v;
+    uint32_t spec_kinds;     /* of spec_type: bit i is the table's i-th */
+    bool drafts_untold;      /* an engine that drafts without --spec-type */
     uint32_t per_slot_ctx;
     bool rerank, mmproj_on_host;
     bool parallel_auto;      /* -np -1 */
@@ -68,7 +69,15 @@ bool request_settle(struct engine_request *r, struct err *err);
 /* Place in machine.devices of a local card by index or UUID (or its beginning), as CUDA_VISIBLE_DEVICES names it; -1. */
 int request_find_card(const char *word, const struct machine *m);
 
-/* -dev and CUDA_VISIBLE_DEVICES: which cards of the machine a command uses (bit mask), 0: none. */
+/* Variables that name the cards of each kind to their driver, by enum backend; NULL: it has none. */
+extern const char *const request_visible_variables[4];
+
+/* -dev and those variables: which cards of the machine a command uses (bit mask), 0: none. */
 bool request_cards(const struct engine_request *r, const struct machine *m, uint32_t *mask, struct err *err);
+/* The same for -devd; without it what request_cards says. */
+bool request_draft_cards(const struct engine_request *r, const struct machine *m, uint32_t *mask, struct err *err);
+
+/* What a file of NextN blocks alone asks for when it is the draft model and no --spec-type says otherwise. */
+void request_draft_is_head(struct engine_request *r);
 
 #endif

@@ -52,6 +52,12 @@ struct law_settings law_nextn_settings(const struct law_settings *main, uint32_t
     return s;
 }
 
+bool law_can_draft(const struct model *model)
+{
+    struct err none = {0};
+    return nextn_check(model, &none) && nextn_graph_for(model);
+}
+
 /* What the engine makes of the wishes before it builds anything. */
 static struct law_settings settle(const struct model *m, const struct law_settings *asked)
 {

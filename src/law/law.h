@@ -64,6 +64,9 @@ struct law_settings law_default_settings(void);
 struct law_settings law_nextn_settings(const struct law_settings *main, uint32_t n_ctx,
                                        uint32_t type_k, uint32_t type_v);
 
+/* The engine drafts with this model's own NextN blocks, and their graph is known. */
+bool law_can_draft(const struct model *model);
+
 struct law_bytes {
     uint64_t weights, kv, compute;
 };

@@ -121,10 +121,10 @@ static bool choose_fewest(struct placer *p, struct law_settings *s, struct place
         return ctx_open ? shrink_context(p, s, out, err) : place_on(p, largest_set(p), s, out, err);
     struct placement wider;
     struct err quiet = {0};
-    if (ctx_open && place_largest(p, out->mask, s, s->n_ctx, context_limit(p), &wider, &quiet))
+    if (ctx_open && place_largest(p, place_cards(out), s, s->n_ctx, context_limit(p), &wider, &quiet))
         *out = wider;
     p->best.objective = "cards";
-    p->best.best = __builtin_popcount(out->mask);
+    p->best.best = __builtin_popcount(place_cards(out));
     return true;
 }
 

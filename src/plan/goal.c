@@ -55,16 +55,17 @@ static bool types_are_given(const struct plan_wish *w)
 /* Keeps the better of what was found and this; the loser is remembered as the runner-up. */
 static void offer(struct quest *q, const struct placement *pl)
 {
+    uint32_t cards = place_cards(pl), best = place_cards(&q->best);
     if (q->found && pl->score <= q->best.score) {
-        if (pl->score > q->runner_score && pl->mask != q->best.mask) {
+        if (pl->score > q->runner_score && cards != best) {
             q->runner_score = pl->score;
-            q->runner_mask = pl->mask;
+            q->runner_mask = cards;
         }
         return;
     }
-    if (q->found && pl->mask != q->best.mask) {
+    if (q->found && cards != best) {
         q->runner_score = q->best.score;
-        q->runner_mask = q->best.mask;
+        q->runner_mask = best;
     }
     q->best = *pl;
     q->found = true;
@@ -101,12 +102,21 @@ static bool learn_rates(struct quest *q, const struct law_settings *s, struct er
     return ok;
 }
 
+/* Tokens that a pass over all layers gives at most: those drafted are checked together. */
+static double most_tokens(const struct quest *q)
+{
+    const struct plan_wish *w = q->p->wish;
+    bool counts = w->speculation == SPEC_DRAFT || w->speculation == SPEC_NEXTN;
+    return counts ? speculation_tokens(speculation_rate(w->speculation)->likely, w->drafted) : 1;
+}
+
 /* No split of this set can take less time: layers as if they could be cut anywhere, the cards that are quickest per
  * byte filled first, one least layer on every other card. 0: no bound is known. */
 static double bound_ns(const struct quest *q, uint32_t mask)
 {
     const struct machine *m = q->p->machine;
     double left = q->all_layers, ns = 0;
+    bool draft = q->p->wish->draft; /* may have a card to itself */
     uint32_t open = mask, n_cards = (uint32_t)__builtin_popcount(mask);
     while (open) {
         int quickest = -1;
@@ -116,14 +126,14 @@ static double bound_ns(const struct quest *q, uint32_t mask)
         open &= ~(1u << quickest);
         if (q->rate[quickest] == 0)
             return 0;
-        double others = (double)__builtin_popcount(open) * q->least_layer;
+        double others = draft ? 0 : (double)__builtin_popcount(open) * q->least_layer;
         double room = (double)m->devices[quickest].free_bytes;
         double take = left - others < room ? left - others : room;
-        take = take > q->least_layer ? take : q->least_layer;
+        take = draft || take > q->least_layer ? take : q->least_layer;
         ns += take * q->rate[quickest];
         left = left > take ? left - take : 0;
     }
-    return left > 0 ? 0 : ns + (n_cards - 1) * speed_hop_ns(speed_coefs);
+    return left > 0 ? 0 : (ns + (draft ? 0 : n_cards - 1) * speed_hop_ns(speed_coefs)) / most_tokens(q);
 }
 
 /* True when the set can neither win nor come second. */
@@ -146,7 +156,6 @@ static bool fastest_on(struct quest *q, uint32_t mask, const struct law_settings
                        struct placement *out, struct err *err)
 {
     struct err quiet = {0};
-    struct speed speed;
     out->fits = false;
     if (!place_may_fit(q->p, mask, s, &quiet)) {
         if (quiet.code == ERR_NONE || is_no_candidate(q, &quiet))
@@ -161,8 +170,7 @@ static bool fastest_on(struct quest *q, uint32_t mask, const struct law_settings
     }
     struct placement counted = *out; /* a coarser cache saves room; that it also saves time is not counted on */
     counted.s.type_k = counted.s.type_v = GGUF_TYPE_F16;
-    place_speed(q->p, &counted, depth, streams, &speed);
-    out->score = worth(q->p->wish, s->type_k) * (streams > 1 ? speed.throughput.tps : speed.decode.tps);
+    out->score = worth(q->p->wish, s->type_k) * place_rate(q->p, &counted, depth, streams);
     return true;
 }
 
@@ -361,7 +369,7 @@ bool goal_choose(struct placer *p, const struct law_settings *settings, struct p
     case GOAL_THROUGHPUT:
         if (!(p->wish->given & GIVEN_PARALLEL)) {
             s.n_seq_max = STREAMS;
-            s.n_outputs_max = STREAMS;
+            place_outputs(s.n_outputs_per_seq ? s.n_outputs_per_seq - 1 : 0, &s);
         }
         if (!ctx_given)
             s.n_ctx = s.n_seq_max * at_most(trained(p), STREAM_CONTEXT);

@@ -31,22 +31,20 @@ static uint64_t device_need(const struct plan_wish *w, const struct law_device *
     return d->bytes.weights + kv + d->bytes.compute + (first && !w->projector_on_host ? w->projector_bytes : 0);
 }
 
-/* What the second context, if there is one, holds on a card. */
-static uint64_t draft_need(const struct placement *pl, uint32_t device)
-{
-    const struct law_bytes *b = &pl->draft.device[device].bytes;
-    return b->weights + b->kv + b->compute;
-}
-
 /* Compares every used card's need with its room; sets fill and the two verdicts. */
-static void judge(const struct placer *p, const struct machine *sub, struct placement *pl)
+static void judge(const struct placer *p, struct placement *pl)
 {
+    uint32_t at = 0, n_used = (uint32_t)__builtin_popcount(pl->mask);
     pl->fill = 0;
     pl->fits = pl->fits_tight = true;
-    for (uint32_t i = 0; i < sub->n_devices; i++) {
-        const struct device *d = &sub->devices[i];
-        uint64_t need = device_need(p->wish, &pl->law.device[i], i == 0) + draft_need(pl, i);
-        struct plan_runtime r = plan_runtime_estimate(d, pl->s.split, sub->n_devices);
+    for (uint32_t i = 0; i < p->machine->n_devices; i++) {
+        const struct device *d = &p->machine->devices[i];
+        uint64_t need = place_draft_need(pl, i);
+        struct plan_runtime r = plan_runtime_estimate(d, pl->s.split, n_used);
+        if (pl->mask & (1u << i)) {
+            need += device_need(p->wish, &pl->law.device[at], at == 0);
+            at++;
+        }
         if (!need)
             continue;
         uint64_t room = budget_room(p->wish, d, r.bytes);
@@ -63,33 +61,10 @@ static bool evaluate(struct placer *p, const struct machine *sub, struct placeme
     p->candidates++;
     bool ok = p->quick ? law_estimate_quick(p->model, sub, &pl->s, p->arena, &pl->law, err)
                        : law_estimate(p->model, sub, &pl->s, p->arena, &pl->law, err);
-    if (!ok || !place_draft(p, sub, pl, err))
+    if (!ok || !place_draft(p, pl, err))
         return false;
-    judge(p, sub, pl);
+    judge(p, pl);
     return true;
-}
-
-/* A draft model shares the cards by the same shares as the main one; NextN blocks lie with the main model. */
-bool place_draft(struct placer *p, const struct machine *sub, struct placement *pl, struct err *err)
-{
-    const struct plan_wish *w = p->wish;
-    pl->draft = (struct law_result){0};
-    if (!w->draft && !pl->s.mtp)
-        return true;
-    struct law_settings s = w->draft_s;
-    if (w->draft) {
-        s.split = pl->s.split;
-        s.n_tensor_split = pl->s.n_tensor_split;
-        memcpy(s.tensor_split, pl->s.tensor_split, sizeof(s.tensor_split));
-        s.main_gpu = pl->s.main_gpu;
-        s.n_ctx = pl->law.n_ctx;
-    } else {
-        s = law_nextn_settings(&pl->s, pl->law.n_ctx, s.type_k, s.type_v);
-    }
-    const struct model *model = w->draft ? w->draft : p->model;
-    bool ok = p->quick ? law_estimate_quick(model, sub, &s, p->arena, &pl->draft, err)
-                       : law_estimate(model, sub, &s, p->arena, &pl->draft, err);
-    return ok || err_prefix(err, w->draft ? "draft model" : "--spec-type draft-mtp");
 }
 
 /* Whole layers, in order, so that the fullest card is as empty as can be: the smallest share r of every room at
@@ -136,11 +111,15 @@ static void share_layers(const uint64_t *cost, uint32_t n, const double *room, u
 static void rooms_left(const struct placer *p, const struct machine *sub,
                        const struct placement *pl, double *room)
 {
-    for (uint32_t i = 0; i < sub->n_devices; i++) {
+    uint32_t i = 0;
+    for (uint32_t c = 0; c < p->machine->n_devices; c++) {
+        if (!(pl->mask & (1u << c)))
+            continue;
         struct plan_runtime r = plan_runtime_estimate(&sub->devices[i], pl->s.split, sub->n_devices);
         uint64_t have = budget_room(p->wish, &sub->devices[i], r.bytes);
-        uint64_t gone = pl->law.device[i].bytes.compute + draft_need(pl, i) + (i == 0 && !p->wish->projector_on_host ? p->wish->projector_bytes : 0);
-        room[i] = have > gone ? (double)(have - gone) : 1.0;
+        uint64_t gone = pl->law.device[i].bytes.compute + place_draft_need(pl, c) +
+                        (i == 0 && !p->wish->projector_on_host ? p->wish->projector_bytes : 0);
+        room[i++] = have > gone ? (double)(have - gone) : 1.0;
     }
 }
 
@@ -230,13 +209,13 @@ static bool balance(struct placer *p, const struct machine *sub, struct placemen
     return true;
 }
 
-bool place_on(struct placer *p, uint32_t mask, const struct law_settings *s, struct placement *out,
-              struct err *err)
+static bool lay(struct placer *p, const struct draft_spot *spot, const struct law_settings *s,
+                struct placement *out, struct err *err)
 {
-    struct placement pl = {.mask = mask, .s = *s};
+    struct placement pl = {.mask = spot->main, .draft_mask = spot->draft, .s = *s};
     struct machine sub;
     struct arena_mark mark = arena_mark(p->arena);
-    place_submachine(p->machine, mask, &sub);
+    place_submachine(p->machine, spot->main, &sub);
     bool open = !(p->wish->given & GIVEN_TENSOR_SPLIT) && pl.s.split == SPLIT_LAYER &&
                 sub.n_devices > 1 && pl.s.n_gpu_layers != 0;
     bool ok;
@@ -259,6 +238,35 @@ bool place_on(struct placer *p, uint32_t mask, const struct law_settings *s, str
     if (ok)
         *out = pl;
     return ok;
+}
+
+/* A refusal at one of several places for a draft rules out that place; the last one's is an error. */
+static bool may_go_on(const struct placer *p, bool more, struct err *err)
+{
+    if (!p->wish->draft || !more || err_kind(err->code) != ERR_KIND_USAGE)
+        return false;
+    *err = (struct err){0};
+    return true;
+}
+
+bool place_on(struct placer *p, uint32_t mask, const struct law_settings *s, struct placement *out,
+              struct err *err)
+{
+    struct draft_spot spots[PLACE_MAX_SPOTS];
+    uint32_t n = place_draft_spots(p, mask, s, spots);
+    bool found = false;
+    for (uint32_t i = 0; i < n && !(found && out->fits); i++) {
+        struct placement pl;
+        if (!lay(p, &spots[i], s, &pl, err)) {
+            if (may_go_on(p, found || i + 1 < n, err))
+                continue;
+            return false;
+        }
+        if (!found || pl.fits || pl.fill < out->fill)
+            *out = pl;
+        found = true;
+    }
+    return found;
 }
 
 bool place_exactly(struct placer *p, struct placement *pl, struct err *err)
@@ -394,6 +402,17 @@ void place_speed(struct placer *p, const struct placement *pl, uint32_t depth, u
     speed_estimate(&c, out);
 }
 
+double place_rate(struct placer *p, const struct placement *pl, uint32_t depth, uint32_t streams)
+{
+    struct speed speed;
+    struct speculation_gain gain;
+    place_speed(p, pl, depth, streams, &speed);
+    if (streams > 1)
+        return speed.throughput.tps;
+    place_speculation(p, pl, &gain);
+    return gain.kind == SPEC_NONE ? speed.decode.tps : gain.decode.tps;
+}
+
 /* Times of every layer on every card, and what they take: the problem that search_split solves. */
 static bool make_problem(struct placer *p, const struct machine *sub, const struct placement *pl,
                          const struct speed_card *cards, uint32_t streams, uint32_t depth,
@@ -430,20 +449,20 @@ static bool make_problem(struct placer *p, const struct machine *sub, const stru
 enum { FASTEST_ROUNDS = 3 };
 #define FASTEST_SLACK 0.002 /* splits this close in time count as equal: the evener one leaves more room */
 
-bool place_fastest(struct placer *p, uint32_t mask, const struct law_settings *s, uint32_t streams,
-                   uint32_t depth, struct placement *out, struct err *err)
+static bool fastest_at(struct placer *p, const struct draft_spot *spot, const struct law_settings *s,
+                       uint32_t streams, uint32_t depth, struct placement *out, struct err *err)
 {
     struct machine sub;
     struct speed_card cards[MACHINE_MAX_DEVICES];
     struct placement pl;
-    if (!place_on(p, mask, s, &pl, err))
+    if (!lay(p, spot, s, &pl, err))
         return false;
     *out = pl;
-    place_submachine(p->machine, mask, &sub);
+    place_submachine(p->machine, spot->main, &sub);
     if (sub.n_devices < 2 || pl.s.split != SPLIT_LAYER || pl.s.n_gpu_layers == 0 ||
         (p->wish->given & GIVEN_TENSOR_SPLIT) || p->wish->strategy != PLACE_AUTO)
         return true;
-    pick_cards(p, mask, cards);
+    pick_cards(p, spot->main, cards);
     for (int round = 0; round < FASTEST_ROUNDS; round++) {
         struct search_problem problem;
         struct search_answer answer;
@@ -465,4 +484,28 @@ bool place_fastest(struct placer *p, uint32_t mask, const struct law_settings *s
         }
     }
     return true;
+}
+
+bool place_fastest(struct placer *p, uint32_t mask, const struct law_settings *s, uint32_t streams,
+                   uint32_t depth, struct placement *out, struct err *err)
+{
+    struct draft_spot spots[PLACE_MAX_SPOTS];
+    uint32_t n = place_draft_spots(p, mask, s, spots);
+    bool found = false;
+    double best = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        struct placement pl;
+        if (!fastest_at(p, &spots[i], s, streams, depth, &pl, err)) {
+            if (may_go_on(p, found || i + 1 < n, err))
+                continue;
+            return false;
+        }
+        double rate = n > 1 && pl.fits ? place_rate(p, &pl, depth, streams) : 0;
+        if (!found || (pl.fits && (!out->fits || rate > best))) {
+            *out = pl;
+            best = rate;
+        }
+        found = true;
+    }
+    return found;
 }

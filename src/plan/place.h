@@ -7,10 +7,12 @@
 /* One placement that was worked out to the byte. fill is the fullest card's need over its room: up to 1.0 it
  * fits with the kept-free room untouched. */
 struct placement {
-    uint32_t mask; /* cards of the machine that are used */
+    uint32_t mask; /* cards of the machine that the model lies on */
     struct law_settings s;
     struct law_result law; /* devices numbered within the mask */
-    struct law_result draft; /* the second context: a draft model's or that of NextN blocks; n_ctx 0: none */
+    uint32_t draft_mask; /* cards of the second context; 0: it lies on the host, or there is none */
+    struct law_settings draft_s;
+    struct law_result draft; /* a draft model's or that of NextN blocks, numbered within draft_mask; n_ctx 0: none */
     double fill;
     double score; /* what the goal counts: tokens per second, or tokens of context */
     bool fits, fits_tight; /* with, without the kept-free room and the runtime estimate at its lower end */
@@ -24,6 +26,7 @@ struct placer {
     uint64_t candidates;
     struct speed_card *cards;  /* of machine.devices */
     struct plan_optimality best; /* what place_choose found out about its choice */
+    struct mtp_offer *mtp;  /* what drafting by the model's own NextN blocks would give, or NULL */
     struct placement *host; /* the placement with layers on the host that options_make found, or NULL */
     bool quick; /* searching: compute from the folded model; what is chosen is worked out whole afterwards */
 };
@@ -35,8 +38,32 @@ void place_submachine(const struct machine *m, uint32_t mask, struct machine *ou
 bool place_on(struct placer *p, uint32_t mask, const struct law_settings *s, struct placement *out,
               struct err *err);
 
-/* Fills pl->draft for what pl->law was worked out for. */
-bool place_draft(struct placer *p, const struct machine *sub, struct placement *pl, struct err *err);
+enum { PLACE_DRAFTED = 3 }; /* tokens that the engine drafts at once where it is not told */
+
+/* Cards of a placement: the model's and its draft's. */
+static inline uint32_t place_cards(const struct placement *pl)
+{
+    return pl->mask | pl->draft_mask;
+}
+
+/* Fills pl->draft on pl->draft_mask for what pl->law was worked out for. */
+bool place_draft(struct placer *p, struct placement *pl, struct err *err);
+
+/* Bytes of the second context on machine.devices[card]. */
+uint64_t place_draft_need(const struct placement *pl, uint32_t card);
+
+/* A model's cards and its draft's, to be tried in this order: the draft on its fastest card first, beside the model;
+ * then over the model's cards; then on a card that the model leaves to it; on the host last, where that is allowed. */
+struct draft_spot { uint32_t main, draft; };
+enum { PLACE_MAX_SPOTS = 2 * MACHINE_MAX_DEVICES + 2 };
+uint32_t place_draft_spots(const struct placer *p, uint32_t mask, const struct law_settings *s,
+                           struct draft_spot spots[PLACE_MAX_SPOTS]);
+
+/* What speculation is expected to give at an empty context; kind SPEC_NONE where there is none or nothing is known. */
+void place_speculation(struct placer *p, const struct placement *pl, struct speculation_gain *out);
+
+/* Outputs that a server reserves for s: one a slot and one more for every drafted token. */
+void place_outputs(uint32_t drafted, struct law_settings *s);
 
 /* The same placement with every layer in its graph. False only for errors; out->fits may then have changed. */
 bool place_exactly(struct placer *p, struct placement *pl, struct err *err);
@@ -63,6 +90,10 @@ const char *place_set_name(struct placer *p, uint32_t mask);
 /* What a placement gives: depth 0 for an empty context. */
 void place_speed(struct placer *p, const struct placement *pl, uint32_t depth, uint32_t streams,
                  struct speed *out);
+
+/* Tokens per second that a goal counts: of one stream at an empty context, with what is drafted; of several, all
+ * together, depth tokens deep. */
+double place_rate(struct placer *p, const struct placement *pl, uint32_t depth, uint32_t streams);
 
 /* The split of these cards that is fastest for so many streams, each depth tokens deep, and fits; among equally fast
  * ones the evenest. out->fits tells. */

@@ -5,6 +5,7 @@
 
 #include "plan/budget.h"
 #include "plan/explain.h"
+#include "plan/mtp.h"
 #include "plan/options.h"
 #include "plan/place.h"
 
@@ -13,7 +14,8 @@
 
 struct plan_wish plan_default_wish(void)
 {
-    struct plan_wish w = {.s = law_default_settings(), .draft_s = law_default_settings()};
+    struct plan_wish w = {.s = law_default_settings(), .draft_layers = -1, .drafted = PLACE_DRAFTED};
+    w.draft_type_k = w.draft_type_v = GGUF_TYPE_F16;
     w.s.n_outputs_max = 1; /* llama-server with one slot: logits of the last token only */
     w.s.n_outputs_per_seq = 1;
     w.safety_margin = 0.1;
@@ -48,17 +50,25 @@ static void add_card(const struct plan_wish *w, const struct placement *pl, uint
     d->runtime_high = r.high;
 }
 
-/* Bytes of adapters on the devices of their layers, and of a draft model that shares the cards. */
-static void add_extras(const struct plan_wish *w, const struct plan *p, const struct law_result *draft,
-                       uint32_t used, int place, struct plan_device *d)
+/* Bytes of adapters on the devices of their layers. */
+static void add_adapters(const struct plan_wish *w, const struct plan *p, int place, struct plan_device *d)
 {
     for (uint32_t il = 0; w->layer_extra && il <= p->model->n_layers; il++)
         if (p->law.layer_device[il] == place)
             d->draft += w->layer_extra[il];
-    if (draft && used < draft->n_devices) {
-        const struct law_bytes *b = &draft->device[used].bytes;
-        d->draft += b->weights + b->kv + b->compute;
-    }
+}
+
+/* What the second context takes on this card; a card that holds nothing else has its runtime by it. */
+static void add_draft(const struct placement *pl, uint32_t card, uint32_t n_used, struct plan_device *d)
+{
+    struct plan_runtime r = plan_runtime_estimate(d->card, pl->s.split, n_used);
+    uint64_t need = place_draft_need(pl, card);
+    d->draft += need;
+    if (!need || d->runtime)
+        return;
+    d->runtime = r.bytes;
+    d->runtime_low = r.low;
+    d->runtime_high = r.high;
 }
 
 static uint64_t card_need(const struct plan_device *d)
@@ -66,7 +76,7 @@ static uint64_t card_need(const struct plan_device *d)
     return d->weights + d->kv + d->compute + d->runtime + d->projector + d->draft;
 }
 
-static void add_cards(const struct placement *pl, const struct law_result *draft, struct plan *p)
+static void add_cards(const struct placement *pl, struct plan *p)
 {
     uint32_t used = 0, n_used = (uint32_t)__builtin_popcount(pl->mask);
     p->n_devices = p->machine->n_devices;
@@ -77,9 +87,10 @@ static void add_cards(const struct placement *pl, const struct law_result *draft
         d->keep_free = budget_keep_free(&p->wish, d->card);
         if (pl->mask & (1u << i)) {
             add_card(&p->wish, pl, used, n_used, d);
-            add_extras(&p->wish, p, draft, used, (int)used, d);
+            add_adapters(&p->wish, p, (int)used, d);
             used++;
         }
+        add_draft(pl, i, n_used, d);
         uint64_t need = card_need(d);
         d->free_after = (int64_t)d->card->free_bytes - (int64_t)need;
         d->shortfall = need > d->card->free_bytes ? need - d->card->free_bytes : 0;
@@ -94,17 +105,23 @@ static void add_cards(const struct placement *pl, const struct law_result *draft
 static void add_host(const struct placement *pl, struct plan *p)
 {
     const struct host *h = &p->machine->host;
+    struct law_result all = pl->law;
+    all.host.weights += pl->draft.host.weights;
+    all.host.kv += pl->draft.host.kv;
+    all.host.compute += pl->draft.host.compute;
+    all.host_repack += pl->draft.host_repack;
+    all.host_output += pl->draft.host_output;
     p->host = (struct plan_host){
-        .weights = pl->law.host.weights + (p->wish.projector_on_host ? p->wish.projector_bytes : 0),
-        .kv = (uint64_t)(p->wish.kv_cache_factor * (double)pl->law.host.kv),
-        .compute = pl->law.host.compute,
-        .repack = pl->law.host_repack,
-        .cache = pl->law.host_output,
+        .weights = all.host.weights + (p->wish.projector_on_host ? p->wish.projector_bytes : 0),
+        .kv = (uint64_t)(p->wish.kv_cache_factor * (double)all.host.kv),
+        .compute = all.host.compute,
+        .repack = all.host_repack,
+        .cache = all.host_output,
         .cache_ceiling = p->wish.tool == TOOL_SERVER ? p->wish.cache_ram_bytes : 0,
         .total = p->wish.host_memory_bytes ? p->wish.host_memory_bytes : h->total_bytes,
         .free = budget_host_free(&p->wish, h),
         .keep_free = p->wish.system_overhead_bytes,
-        .shortfall = budget_host_missing(&p->wish, h, &pl->law),
+        .shortfall = budget_host_missing(&p->wish, h, &all),
     };
 }
 
@@ -150,22 +167,22 @@ static enum plan_verdict judge(const struct plan *p)
 static bool take(struct placer *placer, const struct placement *pl, struct plan *p,
                  struct err *err)
 {
-    const struct law_result *draft = pl->draft.n_ctx ? &pl->draft : NULL;
+    p->wish = *placer->wish;
     p->settings = pl->s;
     p->law = pl->law;
     p->flash_on = pl->law.flash_on;
     p->used_mask = 0;
-    p->placed_mask = pl->mask;
+    p->main_mask = pl->mask;
+    p->placed_mask = place_cards(pl);
+    p->draft = pl->draft.n_ctx ? p->wish.draft : NULL;
+    p->draft_mask = pl->draft_mask;
+    p->draft_settings = pl->draft_s;
     p->needed_bytes = p->available_bytes = 0;
-    add_cards(pl, draft, p);
+    add_cards(pl, p);
     add_host(pl, p);
-    if (draft) {
-        p->host.weights += draft->host.weights;
-        p->host.kv += draft->host.kv;
-        p->host.compute += draft->host.compute;
-    }
     p->verdict = judge(p);
     place_speed(placer, pl, pl->law.n_ctx_seq, 0, &p->speed);
+    place_speculation(placer, pl, &p->speculation);
     return true;
 }
 
@@ -175,11 +192,12 @@ static bool place_command(struct placer *p, struct placement *out, struct err *e
     out->mask = p->wish->cards_set ? p->wish->cards : place_all_cards(p);
     out->s = p->wish->s;
     place_submachine(p->machine, out->mask, &sub);
+    out->draft_mask = p->wish->given & GIVEN_DRAFT_CARDS ? p->wish->draft_cards : out->mask;
     p->candidates++;
     bool quick = p->quick;
     p->quick = false;
     bool ok = law_estimate(p->model, &sub, &out->s, p->arena, &out->law, err) &&
-              place_draft(p, &sub, out, err);
+              place_draft(p, out, err);
     p->quick = quick;
     return ok;
 }
@@ -230,14 +248,14 @@ bool plan_make(const struct model *model, const struct machine *machine,
     for (uint32_t i = 0; i < machine->n_devices; i++)
         speed_card_make(speed_coefs, &machine->devices[i], &placer.cards[i]);
     bool ok = wish->as_command ? place_command(&placer, pl, err)
-                               : place_choose(&placer, pl, err) && confirm(&placer, pl, err);
+                               : place_choose(&placer, pl, err) && mtp_decide(&placer, pl, err) && confirm(&placer, pl, err);
     if (!ok)
         return false;
     if (!take(&placer, pl, p, err))
         return false;
     if (p->verdict == VERDICT_NO_FIT && wish->allow_cpu && !wish->as_command) {
         struct placement host = {0};
-        if (!place_with_host(&placer, pl->mask, &pl->s, &host, err) && err->code != ERR_NONE)
+        if (!place_with_host(&placer, place_cards(pl), &pl->s, &host, err) && err->code != ERR_NONE)
             return false;
         if (host.fits && (!place_exactly(&placer, &host, err) || !take(&placer, &host, p, err)))
             return false;

@@ -3,7 +3,7 @@
 #define PLAN_PLAN_H
 
 #include "law/law.h"
-#include "plan/speed.h"
+#include "plan/speculate.h"
 
 /* What to be best at where something is open (CONTRACT 2). GOAL_FEWEST is what happens without --goal. */
 enum plan_goal {
@@ -29,6 +29,8 @@ enum plan_given {
     GIVEN_TYPE_K = 1 << 4, GIVEN_TYPE_V = 1 << 5, GIVEN_FLASH = 1 << 6, GIVEN_GPU_LAYERS = 1 << 7,
     GIVEN_SPLIT_MODE = 1 << 8, GIVEN_TENSOR_SPLIT = 1 << 9, GIVEN_MAIN_GPU = 1 << 10,
     GIVEN_CPU_MOE = 1 << 11, GIVEN_OVERRIDE = 1 << 12, GIVEN_UNIFIED = 1 << 13,
+    GIVEN_SPEC_TYPE = 1 << 14, GIVEN_DRAFT_MAX = 1 << 15, GIVEN_DRAFT_LAYERS = 1 << 16,
+    GIVEN_DRAFT_CARDS = 1 << 17, GIVEN_DRAFT_TYPE_K = 1 << 18, GIVEN_DRAFT_TYPE_V = 1 << 19,
 };
 
 enum plan_strategy { PLACE_AUTO, PLACE_ONE, PLACE_EVEN, PLACE_PROPORTIONAL };
@@ -55,8 +57,12 @@ struct plan_wish {
     uint32_t min_context;           /* [128] */
     uint64_t projector_bytes;       /* --mmproj: weights on the main GPU, 0 none */
     bool projector_on_host;
-    const struct model *draft;      /* --model-draft, NULL none; planned with draft_s on the same cards */
-    struct law_settings draft_s;
+    const struct model *draft;      /* --model-draft, NULL none */
+    enum speculation speculation;   /* what --spec-type asks for, or a draft model implies */
+    uint32_t drafted;               /* tokens drafted at once */
+    int32_t draft_layers;           /* -ngld; -1 all */
+    uint32_t draft_cards;           /* -devd, with GIVEN_DRAFT_CARDS: bit i, 0 the host */
+    uint32_t draft_type_k, draft_type_v; /* where given, else the main cache's */
     const uint64_t *layer_extra;    /* [n_layer + 1] bytes of adapters on each layer's device, NULL none */
     bool cards_set;                 /* as_command: only these cards are visible to the engine */
     uint32_t cards;                 /* bit i: machine.devices[i] */
@@ -129,6 +135,11 @@ struct plan {
     bool flash_on;
     uint32_t used_mask;          /* bit i: devices[i] holds something */
     uint32_t placed_mask;        /* bit i: devices[i] is shown to the engine */
+    uint32_t main_mask;          /* bit i: devices[i] is shown to the model itself */
+    uint32_t draft_mask;         /* bit i: devices[i] is shown to the draft model, 0: none is */
+    const struct model *draft;   /* the draft model, NULL none */
+    struct law_settings draft_settings; /* of the second context, where there is one */
+    struct speculation_gain speculation; /* kind SPEC_NONE: nothing is drafted, or nothing can be said */
     uint32_t context_max[3];     /* f16, q8_0, q4_0; 0: none fits */
     double context_tps[3];       /* decode there, at an empty context; 0: unknown */
     uint32_t n_alternatives;

@@ -18,6 +18,7 @@
 #define REDUCE_NVL_NS    15e3
 #define ROW_NS           350e3 /* -sm row: what a layer spends on gathering */
 #define HOST_CORE_GFLOPS 35    /* prefill on AVX2 */
+#define EMPTY_CELLS      64    /* on average in tg128 of llama-bench */
 #define OFFLOAD_MIN      32    /* tokens from which the engine copies host weights to a card */
 
 struct spread {
@@ -115,7 +116,7 @@ static double cache_bytes(const struct speed_layer *l, double cells)
 
 static double launch_ns(const double *k, const struct speed_work *w, uint32_t il)
 {
-    if (il + 1 == w->n_layers || !w->layer[il].loaded)
+    if (il + 1 == w->n_layers || !(w->layer[il].loaded || w->layer[il].drafts))
         return 0;
     return 1e3 * (k[SPEED_LAUNCH_US] + (w->layer[il].expert_ratio < 1 ? k[SPEED_MOE_US] : 0));
 }
@@ -172,11 +173,12 @@ static void pay_host_part(const struct frame *f, struct bill *b, const struct sp
 }
 
 /* Every card holds its share of the layer; all wait for the slowest, then sum up twice. */
-static void pay_together(const struct frame *f, struct bill *b, uint32_t il, double n, double cells)
+static void pay_together(const struct frame *f, struct bill *b, uint32_t il, double n, double streams,
+                         double cells)
 {
     int i = f->slowest;
     pay_weights(f, b, il, i, f->share[i], n);
-    pay_cache(f, b, il, i, f->share[i], n, cells);
+    pay_cache(f, b, il, i, f->share[i], streams, cells);
     if (f->n_used < 2 || il + 1 == f->w->n_layers)
         return;
     double message = n * f->w->n_embd * 8.0 * (f->n_used - 1) / f->n_used;
@@ -191,7 +193,25 @@ static int place_of(const struct frame *f, uint32_t il)
     return d >= 0 && (uint32_t)d < f->n_cards ? d : LAW_HOST;
 }
 
-static void decode_bill(const struct frame *f, double n, double cells, struct bill *b)
+/* One layer's part of a step of n tokens of so many streams. */
+static void pay_layer(const struct frame *f, struct bill *b, uint32_t il, int at, double n, double streams,
+                      double cells)
+{
+    const struct speed_layer *l = &f->w->layer[il];
+    if (at == LAW_HOST) {
+        pay_host_part(f, b, l, &l->card, n, false);
+        pay_cache(f, b, il, LAW_HOST, 1, streams, cells);
+    } else if (f->together) {
+        pay_together(f, b, il, n, streams, cells);
+    } else {
+        pay_weights(f, b, il, at, 1, n);
+        pay_cache(f, b, il, at, 1, streams, cells);
+    }
+    pay_host_part(f, b, l, &l->host, n, at != LAW_HOST);
+}
+
+/* n tokens of so many streams: each stream's cache is read once. */
+static void decode_bill(const struct frame *f, double n, double streams, double cells, struct bill *b)
 {
     *b = (struct bill){0};
     int last = -1;
@@ -203,16 +223,7 @@ static void decode_bill(const struct frame *f, double n, double cells, struct bi
         if (last >= 0 && at != last)
             pay(b, &b->link, 1e3 * f->k[SPEED_HOP_US], SPREAD_LINK);
         last = at;
-        if (at == LAW_HOST) {
-            pay_host_part(f, b, l, &l->card, n, false);
-            pay_cache(f, b, il, LAW_HOST, 1, n, cells);
-        } else if (f->together) {
-            pay_together(f, b, il, n, cells);
-        } else {
-            pay_weights(f, b, il, at, 1, n);
-            pay_cache(f, b, il, at, 1, n, cells);
-        }
-        pay_host_part(f, b, l, &l->host, n, at != LAW_HOST);
+        pay_layer(f, b, il, at, n, streams, cells);
     }
     if (f->together && f->tp_overhead > 0 && f->tp_overhead < 1)
         pay(b, &b->link, (b->sum - b->link) * f->tp_overhead / (1 - f->tp_overhead) - b->link,
@@ -465,17 +476,16 @@ bool speed_estimate(const struct speed_case *in, struct speed *out)
                         &own_work);
     if (!frame_make(in, in->work ? in->work : &own_work, &f))
         return false;
-    /* tg128 of llama-bench: 64 cells on average. */
-    decode_bill(&f, 1, 64, &b);
+    decode_bill(&f, 1, 1, EMPTY_CELLS, &b);
     out->decode = range_of(&b, 1);
     find_limit(&f, in->machine, &b, out);
     out->confidence = find_confidence(&f, in->machine, &b);
-    decode_bill(&f, 1, fmax(in->depth, 64), &b);
+    decode_bill(&f, 1, 1, fmax(in->depth, EMPTY_CELLS), &b);
     out->decode_depth = range_of(&b, 1);
     uint32_t streams = in->streams               ? in->streams
                        : in->settings->n_seq_max ? in->settings->n_seq_max
                                                  : 1;
-    decode_bill(&f, streams, fmax(in->depth, 64), &b);
+    decode_bill(&f, streams, streams, fmax(in->depth, EMPTY_CELLS), &b);
     out->throughput = range_of(&b, streams);
     if (streams > 1) {
         out->throughput.low *= SPREAD_STREAMS.low;
@@ -483,4 +493,30 @@ bool speed_estimate(const struct speed_case *in, struct speed *out)
     }
     out->prefill = prefill_range(&f, in->prompt ? in->prompt : 512);
     return out->decode.tps > 0;
+}
+
+/* The block lies with the model's last layers, the head with the output layer. */
+static void nextn_bill(const struct frame *f, double n, struct bill *b)
+{
+    *b = (struct bill){0};
+    for (uint32_t il = 0; il + 1 < f->w->n_layers; il++) {
+        if (!f->w->layer[il].drafts)
+            continue;
+        pay_layer(f, b, il, place_of(f, il), n, 1, EMPTY_CELLS);
+        if (!f->w->layer[il].own_head)
+            pay_layer(f, b, f->w->n_layers - 1, place_of(f, f->w->n_layers - 1), n, 1, EMPTY_CELLS);
+    }
+}
+
+double speed_step_ns(const struct speed_case *in, enum speed_step step, uint32_t n)
+{
+    struct speed_work own_work;
+    struct frame f;
+    struct bill b;
+    if (!in->work)
+        speed_work_make(in->model, in->settings, in->placement->flash_on, in->assignment, &own_work);
+    if (!frame_make(in, in->work ? in->work : &own_work, &f))
+        return -1;
+    step == STEP_NEXTN ? nextn_bill(&f, n, &b) : decode_bill(&f, n, 1, EMPTY_CELLS, &b);
+    return b.sum;
 }

@@ -114,7 +114,9 @@ struct speed_layer {
     double state_bytes;  /* recurrent state, per sequence */
     double attn_flops;   /* per token and cell */
     double expert_ratio; /* used experts over all, 1 if none */
-    bool loaded;         /* false: NextN blocks */
+    bool loaded;         /* false: NextN blocks, which are no part of a token's way */
+    bool drafts;         /* the NextN block that is run where it drafts */
+    bool own_head;       /* it does not need the output layer */
 };
 
 /* A model under settings, ready to be asked about thousands of placements. */
@@ -141,6 +143,12 @@ double speed_layer_ns(const double *coefs, const struct speed_work *w, uint32_t 
 double speed_layer_streams_ns(const double *coefs, const struct speed_work *w, uint32_t layer,
                               const struct speed_card *card, double host_gbs, uint32_t streams, uint32_t cells);
 double speed_hop_ns(const double *coefs);
+
+struct speed_case;
+/* Time of n tokens of one stream at an empty context, in ns: through the whole model, or through its NextN block (settings
+ * with mtp) and the head. <= 0: unknown. */
+enum speed_step { STEP_MODEL, STEP_NEXTN };
+double speed_step_ns(const struct speed_case *in, enum speed_step step, uint32_t n);
 
 struct speed_case {
     const struct model *model;

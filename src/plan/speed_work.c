@@ -32,7 +32,7 @@ static enum speed_type type_group(uint32_t type)
 static bool is_looked_up(uint8_t role)
 {
     return role == ROLE_POSITION_EMBD || role == ROLE_TOKEN_TYPES ||
-           role == ROLE_PER_LAYER_TOKEN_EMBD || role == ROLE_ROPE_FREQS ||
+           role == ROLE_NEXTN_EMBED || role == ROLE_PER_LAYER_TOKEN_EMBD || role == ROLE_ROPE_FREQS ||
            role == ROLE_ROPE_FACTORS_LONG || role == ROLE_ROPE_FACTORS_SHORT;
 }
 
@@ -111,11 +111,14 @@ void speed_work_make(const struct model *m, const struct law_settings *s, bool f
     out->flash_on = flash_on;
     out->cache_on_host = s->no_kv_offload;
     out->moe = false;
+    bool drafts = s->mtp;
     for (uint32_t il = 0; il <= n; il++) {
         struct speed_layer *layer = &out->layer[il];
         *layer = (struct speed_layer){.expert_ratio = 1,
-                                      .loaded = il == n || s->mtp || !m->layers[il].nextn};
-        if (il == n || !layer->loaded)
+                                      .loaded = il == n || !m->layers[il].nextn};
+        layer->drafts = drafts && !layer->loaded;
+        drafts = drafts && !layer->drafts; /* several take turns: one is run for a token */
+        if (il == n || !(layer->loaded || layer->drafts))
             continue;
         if (m->hp.n_expert > 1 && m->layers[il].n_expert_used)
             layer->expert_ratio = (double)m->layers[il].n_expert_used / m->hp.n_expert;
@@ -127,7 +130,9 @@ void speed_work_make(const struct model *m, const struct law_settings *s, bool f
         const struct model_tensor *t = &m->tensors[i];
         uint32_t il = t->layer < 0 || (uint32_t)t->layer > n ? n : (uint32_t)t->layer;
         bool is_input = t->role == ROLE_TOKEN_EMBD && !tied;
-        if (out->layer[il].loaded && !is_input && !is_looked_up(t->role))
+        out->layer[il].own_head = out->layer[il].own_head || t->role == ROLE_NEXTN_HEAD;
+        bool counts = out->layer[il].loaded || out->layer[il].drafts;
+        if (counts && !is_input && !is_looked_up(t->role))
             add_tensor(m, t, &out->layer[il], goes_to_host(m, s, a, i));
     }
 }

@@ -207,6 +207,10 @@ static bool plan_placed(struct solver *v, uint32_t part, const struct machine *l
     w.s = pl->s;
     w.as_command = w.cards_set = true;
     w.cards = pl->mask;
+    if (w.draft) {
+        w.draft_cards = pl->draft_mask;
+        w.given |= GIVEN_DRAFT_CARDS;
+    }
     if (!plan_make(v->parts[part].model, left, &w, v->arena, out, err))
         return err_prefix(err, "%s", v->parts[part].name);
     out->wish = v->parts[part].wish;
@@ -285,7 +289,7 @@ static bool adopt(struct solver *v, uint32_t part, const struct plan *p, struct 
     struct placement *pl = arena_new(v->arena, struct placement);
     if (!pl)
         return err_set(err, ERR_1201, "no memory for a plan of several models");
-    *pl = (struct placement){.mask = p->placed_mask, .s = p->settings, .law = p->law};
+    *pl = (struct placement){.mask = p->main_mask, .draft_mask = p->draft_mask, .s = p->settings, .law = p->law};
     v->best[part] = pl;
     return true;
 }
