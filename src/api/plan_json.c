@@ -72,13 +72,14 @@ static void add_settings(struct json *j, const struct plan *p)
     json_close_object(j);
 }
 
-static void add_source(struct json *j, const struct plan *p)
+static void add_source(struct json *j, const struct plan *p, const struct device *card)
 {
+    const char *buffers = plan_backend_exact(card) ? "exact" : "estimate";
     json_key(j, "source");
     json_open_object(j);
-    json_key_str(j, "weights", "exact");
-    json_key_str(j, "kv", "exact");
-    json_key_str(j, "compute", p->law.compute_exact ? "exact" : "estimate");
+    json_key_str(j, "weights", buffers);
+    json_key_str(j, "kv", buffers);
+    json_key_str(j, "compute", p->law.compute_exact ? buffers : "estimate");
     json_key_str(j, "runtime", "estimate");
     json_close_object(j);
 }
@@ -122,7 +123,7 @@ static void add_device(struct json *j, const struct plan *p, uint32_t i)
     json_key_u64(j, "reserved_bytes", 0);
     json_key_u64(j, "keep_free_bytes", d->keep_free);
     json_key_i64(j, "free_after_bytes", d->free_after);
-    add_source(j, p);
+    add_source(j, p, d->card);
     json_close_object(j);
 }
 
@@ -150,7 +151,65 @@ static void add_tps(struct json *j, const char *key, double tps)
     tps > 0 ? json_add_f64(j, tps) : json_add_null(j);
 }
 
-static void add_speed(struct json *j, const struct speed *v)
+static const char *speculation_name(const struct plan *p)
+{
+    static const char *const names[] = {NULL, "draft-simple", "draft-mtp", "other"};
+    return names[p->wish.speculation];
+}
+
+/* The plain speeds are those without drafting; what drafting is expected to give rests on an assumed rate. */
+static void add_speculative(struct json *j, const struct plan *p)
+{
+    const struct speculation_gain *g = &p->speculation;
+    json_key(j, "speculative");
+    if (g->kind == SPEC_NONE) {
+        json_add_null(j);
+        return;
+    }
+    const struct speculation_rate *r = speculation_rate(g->kind);
+    json_open_object(j);
+    json_key_str(j, "type", speculation_name(p));
+    json_key_u64(j, "drafted", g->drafted);
+    add_tps(j, "decode_tps", g->decode.tps);
+    add_tps(j, "low", g->decode.low);
+    add_tps(j, "high", g->decode.high);
+    json_key_f64(j, "acceptance", r->likely);
+    json_key_f64(j, "acceptance_low", r->low);
+    json_key_f64(j, "acceptance_high", r->high);
+    json_key_str(j, "source", r->source);
+    json_close_object(j);
+}
+
+/* Cards are places in devices. */
+static void add_draft(struct json *j, const struct plan *p)
+{
+    json_key(j, "draft");
+    if (!p->draft && !p->settings.mtp) {
+        json_add_null(j);
+        return;
+    }
+    const struct law_settings *s = &p->draft_settings;
+    const struct model *m = p->draft ? p->draft : p->model;
+    bool all = s->n_gpu_layers < 0 || (uint32_t)s->n_gpu_layers > m->n_layers;
+    json_open_object(j);
+    json_key_str(j, "type", speculation_name(p));
+    json_key_str(j, "path", p->draft ? p->draft->path : NULL);
+    json_key_str(j, "name", m->name);
+    json_key(j, "devices");
+    json_open_array(j);
+    for (uint32_t i = 0; i < p->n_devices; i++)
+        if (p->draft_mask & (1u << i))
+            json_add_u64(j, i);
+    json_close_array(j);
+    json_key_u64(j, "gpu_layers", !p->draft_mask ? 0 : all ? m->n_layers + 1 : (uint32_t)s->n_gpu_layers);
+    json_key_u64(j, "context", p->law.n_ctx);
+    json_key_str(j, "cache_type_k", type_name(s->type_k));
+    json_key_str(j, "cache_type_v", type_name(s->type_v));
+    json_key_u64(j, "drafted", p->wish.drafted);
+    json_close_object(j);
+}
+
+static void add_speed(struct json *j, const struct plan *p, const struct speed *v)
 {
     json_key(j, "speed");
     json_open_object(j);
@@ -165,6 +224,7 @@ static void add_speed(struct json *j, const struct speed *v)
     bool known = v->confidence != SPEED_NONE;
     json_key_str(j, "confidence", known ? speed_confidence_name(v->confidence) : NULL);
     json_key_str(j, "limited_by", known ? v->limited_by : NULL);
+    add_speculative(j, p);
     json_close_object(j);
 }
 
@@ -310,7 +370,8 @@ void plan_json(struct json *j, const struct plan_document *doc)
         add_device(j, p, i);
     json_close_array(j);
     add_host(j, p);
-    add_speed(j, &p->speed);
+    add_draft(j, p);
+    add_speed(j, p, &p->speed);
     add_context_max(j, p);
     add_alternatives(j, p);
     add_shortfall(j, p);

@@ -92,13 +92,18 @@ static void know_free(const struct plan *p, struct str *out)
 static void how_we_know(const struct plan *p, enum part part, struct str *out)
 {
     const char *each = __builtin_popcount(p->used_mask) > 1 ? " each" : "";
-    if (part == PART_W)
+    bool exact = true;
+    for (uint32_t i = 0; i < p->n_devices; i++)
+        exact = exact && (plan_backend_exact(p->devices[i].card) || !(p->used_mask & (1u << i)));
+    if (!exact && (part == PART_W || part == PART_K))
+        str_add(out, "estimate, as CUDA would take");
+    else if (part == PART_W)
         str_add(out, p->model->from_file ? "exact, from the file" : "exact, from the profile");
     else if (part == PART_K && p->wish.kv_cache_factor != 1.0)
         str_addf(out, "exact, times %.2g as you asked", p->wish.kv_cache_factor);
     else if (part == PART_K)
         str_add(out, "exact, from the shape");
-    else if (part == PART_CR && p->law.compute_exact)
+    else if (part == PART_CR && p->law.compute_exact && exact)
         str_addf(out, "exact; runtime +/- %.2f%s", deviation(p), each);
     else if (part == PART_CR)
         str_addf(out, "estimate, +/- %.2f%s", deviation(p), each);
@@ -157,6 +162,23 @@ static void add_speed(const struct plan *p, const char *indent, int width, struc
         text_wrap(out, indent, (int)strlen(indent), line.data, width);
 }
 
+/* "33-61 tok/s, about 48, drafting 3 tokens with the draft model": the plain speed stands above. */
+static void add_speculation(const struct plan *p, const char *indent, int width, struct str *out)
+{
+    const struct speculation_gain *g = &p->speculation;
+    own(own_str) struct str line = {0};
+    if (g->kind == SPEC_NONE)
+        return;
+    const struct speculation_rate *r = speculation_rate(g->kind);
+    int digits = g->decode.tps < 10;
+    str_addf(&line, "about %.*f tok/s (%.*f-%.*f), if %.0f %% (%.0f-%.0f) of %u token%s ahead by %s are accepted", digits,
+             g->decode.tps, digits, g->decode.low, digits, g->decode.high, 100 * r->likely, 100 * r->low,
+             100 * r->high, g->drafted, g->drafted == 1 ? "" : "s",
+             g->kind == SPEC_NEXTN ? "its own NextN block" : "the draft model");
+    if (line.len)
+        text_wrap(out, indent, (int)strlen(indent), line.data, width);
+}
+
 /* Cards are columns. */
 static void write_columns(const struct plan *p, const struct table_style *style, struct str *out)
 {
@@ -187,6 +209,7 @@ static void write_columns(const struct plan *p, const struct table_style *style,
     host_cells(&t, p, p->n_devices > 1 ? p->n_devices : p->n_devices - 1);
     table_write(&t, style, out);
     add_speed(p, "  speed             ", style->width, out);
+    add_speculation(p, "  with drafting     ", style->width, out);
 }
 
 /* Cards are rows; how we know stands below. */
@@ -221,6 +244,7 @@ static void write_rows(const struct plan *p, const struct table_style *style, st
         text_wrap(out, "  ", 4, line.data ? line.data : "", style->width);
     }
     add_speed(p, "  speed: ", style->width, out);
+    add_speculation(p, "  with drafting: ", style->width, out);
 }
 
 /* No cards: the parts of host memory. */

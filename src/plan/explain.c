@@ -114,6 +114,10 @@ static bool explain_fit(struct plan *p, struct arena *arena)
 
 static bool explain_law(struct plan *p, struct arena *arena)
 {
+    for (uint32_t i = 0; i < p->n_devices; i++)
+        if ((p->used_mask & (1u << i)) && !plan_backend_exact(p->devices[i].card))
+            return say(p, arena, "%s cards: sizes are estimates, taken from what CUDA allocates",
+                       p->devices[i].card->backend == BACKEND_ROCM ? "ROCm" : "Vulkan");
     if (p->law.compute_exact)
         return true;
     return say(p, arena, "architecture \"%s\" has no graph of its own here: compute is an estimate",
@@ -162,11 +166,50 @@ static bool explain_speed(struct plan *p, struct arena *arena)
                "like rtx4090");
 }
 
+static bool explain_draft_place(struct plan *p, struct arena *arena)
+{
+    own(own_str) struct str cards = {0};
+    for (uint32_t i = 0; i < p->n_devices; i++)
+        if (p->draft_mask & (1u << i))
+            str_addf(&cards, "%sGPU %d", cards.len ? " + " : "", p->devices[i].card->index);
+    if (!p->draft || p->n_devices == 0)
+        return true;
+    if (p->wish.as_command && p->wish.speculation == SPEC_NONE &&
+        !say(p, arena, "the engine loads the draft model and does not use it: --spec-type draft-simple is missing"))
+        return false;
+    if (p->wish.speculation == SPEC_DRAFT && p->draft->hp.n_vocab != p->model->hp.n_vocab &&
+        !say(p, arena, "the draft model has a vocabulary of %u, the model of %u: the engine wants them alike",
+             p->draft->hp.n_vocab, p->model->hp.n_vocab))
+        return false;
+    return say(p, arena, "draft model %s on %s%s", p->draft->name, cards.len ? cards.data : "the host",
+               p->wish.as_command || (p->wish.given & GIVEN_DRAFT_CARDS)       ? ", as asked"
+               : !cards.len                                                     ? ": no card has room for it"
+               : p->draft_mask & ~p->main_mask                                  ? ", which the model leaves to it"
+               : p->wish.goal == GOAL_FEWEST || p->wish.goal == GOAL_CONTEXT    ? ": the fastest that has room for it"
+                                                                                : ": the fastest for both together");
+}
+
+/* The rate is assumed, so it is said wherever a speed rests on it. */
+static bool explain_speculation(struct plan *p, struct arena *arena)
+{
+    const struct speculation_gain *g = &p->speculation;
+    if (!explain_draft_place(p, arena))
+        return false;
+    if (g->kind == SPEC_NONE)
+        return true;
+    const struct speculation_rate *r = speculation_rate(g->kind);
+    return say(p, arena,
+               "drafting %u token%s ahead%s: %.0f tok/s (%.2f times) if %.0f %% are accepted, %.2f to %.2f times at "
+               "%.0f to %.0f %%; assumed from %s",
+               g->drafted, g->drafted == 1 ? "" : "s", g->kind == SPEC_NEXTN ? " by the model's own NextN block" : "",
+               g->decode.tps, g->gain, 100 * r->likely, g->low, g->high, 100 * r->low, 100 * r->high, r->source);
+}
+
 bool explain_reasons(struct plan *p, struct arena *arena)
 {
     return explain_cards(p, arena) && explain_context(p, arena) && explain_shortage(p, arena) &&
            explain_tight(p, arena) && explain_fit(p, arena) && explain_law(p, arena) && explain_goal(p, arena) &&
-           explain_speed(p, arena);
+           explain_speed(p, arena) && explain_speculation(p, arena);
 }
 
 static void write_model(const struct plan *p, struct str *o)

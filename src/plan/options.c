@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "model/quantize.h"
 #include "plan/budget.h"
+#include "plan/mtp.h"
 
 static const uint32_t kv_types[3] = {GGUF_TYPE_F16, GGUF_TYPE_Q8_0, GGUF_TYPE_Q4_0};
 static const char *const kv_prices[3] = {"none", "small quality risk", "visible quality risk"};
@@ -67,16 +68,19 @@ bool options_contexts(struct placer *p, struct plan *out, struct err *err)
 /* Bytes over every used card's room: what must go for it to fit with the kept-free room. */
 static uint64_t shortage(const struct placer *p, const struct placement *pl, uint64_t *need_out)
 {
-    struct machine sub;
     uint64_t missing = 0, need_all = 0;
-    place_submachine(p->machine, pl->mask, &sub);
-    for (uint32_t i = 0; i < sub.n_devices; i++) {
-        const struct law_bytes *b = &pl->law.device[i].bytes;
-        uint64_t need = b->weights + b->kv + b->compute;
+    uint32_t at = 0, n_used = (uint32_t)__builtin_popcount(pl->mask);
+    for (uint32_t i = 0; i < p->machine->n_devices; i++) {
+        const struct device *d = &p->machine->devices[i];
+        uint64_t need = place_draft_need(pl, i);
+        if (pl->mask & (1u << i)) {
+            const struct law_bytes *b = &pl->law.device[at++].bytes;
+            need += b->weights + b->kv + b->compute;
+        }
         if (!need)
             continue;
-        struct plan_runtime r = plan_runtime_estimate(&sub.devices[i], pl->s.split, sub.n_devices);
-        uint64_t room = budget_room(p->wish, &sub.devices[i], r.bytes);
+        struct plan_runtime r = plan_runtime_estimate(d, pl->s.split, n_used);
+        uint64_t room = budget_room(p->wish, d, r.bytes);
         missing += need > room ? need - room : 0;
         need_all += need;
     }
@@ -188,7 +192,7 @@ static struct plan_alternative *try_change(struct placer *p, struct plan *out,
     struct placement pl;
     struct err quiet = {0};
     uint64_t need_then, need_now;
-    if (!place_on(p, asked->mask, s, &pl, &quiet))
+    if (!place_on(p, place_cards(asked), s, &pl, &quiet))
         return NULL;
     shortage(p, asked, &need_then);
     uint64_t missing = shortage(p, &pl, &need_now);
@@ -223,7 +227,7 @@ static void shorter_context(struct placer *p, struct plan *out, const struct pla
     struct placement pl;
     struct err quiet = {0};
     struct law_settings s = reopened(out);
-    if (!place_largest(p, asked->mask, &s, p->wish->min_context, asked->law.n_ctx, &pl, &quiet))
+    if (!place_largest(p, place_cards(asked), &s, p->wish->min_context, asked->law.n_ctx, &pl, &quiet))
         return;
     s.n_ctx = pl.law.n_ctx;
     snprintf(change, sizeof(change), "context %s", str_grouped(pl.law.n_ctx, number));
@@ -270,7 +274,7 @@ static void layers_to_host(struct placer *p, struct plan *out, const struct plac
     char change[64], flags[48];
     if (p->wish->as_command && (p->wish->given & (GIVEN_CPU_MOE | GIVEN_GPU_LAYERS | GIVEN_OVERRIDE)))
         return; /* the command says where its layers go: another split is offered instead */
-    if (!place_with_host(p, asked->mask, &s, &pl, &quiet) || !pl.fits)
+    if (!place_with_host(p, place_cards(asked), &s, &pl, &quiet) || !pl.fits)
         return;
     if (budget_host_missing(p->wish, &p->machine->host, &pl.law) > p->wish->system_overhead_bytes)
         return;
@@ -330,8 +334,8 @@ static void smaller_file(struct placer *p, struct plan *out, const struct placem
         struct placer with = *p;
         with.model = m;
         struct law_settings s = reopened(out);
-        bool fits = smaller && place_may_fit(&with, asked->mask, &s, &quiet) &&
-                    place_on(&with, asked->mask, &s, &pl, &quiet) && pl.fits;
+        bool fits = smaller && place_may_fit(&with, place_cards(asked), &s, &quiet) &&
+                    place_on(&with, place_cards(asked), &s, &pl, &quiet) && pl.fits;
         uint64_t file = fits ? m->file_bytes : 0;
         double tps = fits ? decode_tps(&with, &pl) : 0;
         p->candidates = with.candidates;
@@ -401,13 +405,13 @@ static void another_split(struct placer *p, struct plan *out, const struct place
     struct placement pl;
     struct err quiet = {0};
     struct law_settings s = out->settings;
-    if (__builtin_popcount(asked->mask) < 2 || s.split != SPLIT_LAYER)
+    if (__builtin_popcount(place_cards(asked)) < 2 || s.split != SPLIT_LAYER)
         return;
     wish.given &= ~(uint32_t)GIVEN_TENSOR_SPLIT;
     wish.strategy = PLACE_AUTO;
     s.n_tensor_split = 0;
     with.wish = &wish;
-    bool fits = place_on(&with, asked->mask, &s, &pl, &quiet) && pl.fits;
+    bool fits = place_on(&with, place_cards(asked), &s, &pl, &quiet) && pl.fits;
     p->candidates = with.candidates;
     if (!fits)
         return;
@@ -437,6 +441,36 @@ static void working_first(struct plan *out)
     memcpy(out->alternatives, sorted, n * sizeof(sorted[0]));
 }
 
+/* Drafting by the model's own blocks, or decoding without where drafting was chosen. */
+static void drafting(struct placer *p, struct plan *out)
+{
+    const struct mtp_offer *o = p->mtp;
+    char change[48], flags[64], price[96], gib[32], lost[32];
+    if (!o || (!o->taken && (!o->fits || o->gain.kind == SPEC_NONE)))
+        return;
+    str_gib(o->bytes, 1, gib);
+    if (o->taken) {
+        snprintf(change, sizeof(change), "no drafting");
+        snprintf(flags, sizeof(flags), "--spec-type none");
+        snprintf(price, sizeof(price), "slower; frees %s GiB", gib);
+    } else {
+        snprintf(change, sizeof(change), "drafting %u ahead", o->gain.drafted);
+        snprintf(flags, sizeof(flags), "--spec-type draft-mtp --spec-draft-n-max %u", o->gain.drafted);
+        if (o->context_lost)
+            snprintf(price, sizeof(price), "%s GiB, %s tokens, %.2f-%.2f times", gib,
+                     str_grouped(o->context_lost, lost), o->gain.low, o->gain.high);
+        else
+            snprintf(price, sizeof(price), "%s GiB; %.2f-%.2f times", gib, o->gain.low, o->gain.high);
+    }
+    struct plan_alternative *a = add(out, p, change, flags, price);
+    if (a) {
+        a->context = o->context;
+        a->decode_tps = o->decode_tps;
+        a->verdict = VERDICT_FITS;
+        a->freed_bytes = o->taken ? o->bytes : 0;
+    }
+}
+
 static void letter(struct plan *out, bool fits)
 {
     if (!fits && !(out->wish.given & GIVEN_CTX) && !out->wish.as_command)
@@ -452,10 +486,12 @@ bool options_make(struct placer *p, struct plan *out, struct err *err)
         return true;
     if (fits) {
         other_kv_types(p, out);
+        drafting(p, out);
         one_card(p, out);
         tensor_split(p, out);
     } else {
-        struct placement asked = {.mask = used_or_all(p, out), .s = out->settings, .law = out->law};
+        struct placement asked = {.mask = out->main_mask, .s = out->settings, .law = out->law,
+                                  .draft_mask = out->draft_mask, .draft = out->draft_law};
         if (p->wish->as_command)
             another_split(p, out, &asked);
         coarser_kv(p, out, &asked);

@@ -177,6 +177,7 @@ static bool take(struct placer *placer, const struct placement *pl, struct plan 
     p->draft = pl->draft.n_ctx ? p->wish.draft : NULL;
     p->draft_mask = pl->draft_mask;
     p->draft_settings = pl->draft_s;
+    p->draft_law = pl->draft;
     p->needed_bytes = p->available_bytes = 0;
     add_cards(pl, p);
     add_host(pl, p);
@@ -270,6 +271,11 @@ bool plan_make(const struct model *model, const struct machine *machine,
         return false;
     *out = *p;
     return true;
+}
+
+bool plan_backend_exact(const struct device *d)
+{
+    return d->rpc || d->backend == BACKEND_CUDA || d->backend == BACKEND_RPC;
 }
 
 int plan_exit_code(const struct plan *p)

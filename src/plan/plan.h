@@ -139,6 +139,7 @@ struct plan {
     uint32_t draft_mask;         /* bit i: devices[i] is shown to the draft model, 0: none is */
     const struct model *draft;   /* the draft model, NULL none */
     struct law_settings draft_settings; /* of the second context, where there is one */
+    struct law_result draft_law;        /* n_ctx 0: there is none; devices numbered within draft_mask */
     struct speculation_gain speculation; /* kind SPEC_NONE: nothing is drafted, or nothing can be said */
     uint32_t context_max[3];     /* f16, q8_0, q4_0; 0: none fits */
     double context_tps[3];       /* decode there, at an empty context; 0: unknown */
@@ -156,6 +157,9 @@ struct plan {
  * verdict. Results live in arena. */
 bool plan_make(const struct model *model, const struct machine *machine,
                const struct plan_wish *wish, struct arena *arena, struct plan *out, struct err *err);
+
+/* What the law says of this card was checked against its backend; else it is CUDA's, taken as an estimate. */
+bool plan_backend_exact(const struct device *d);
 
 /* Process exit code of a finished plan (CONTRACT 2). */
 int plan_exit_code(const struct plan *p);

@@ -260,6 +260,59 @@ static void the_command_of_a_plan_is_the_same_plan(void **state)
     }
 }
 
+/* Draft models, NextN blocks and drivers other than CUDA: planned again, the command means the same. */
+static void drafts_and_other_drivers_read_back(void **state)
+{
+    (void)state;
+    static const struct { const char *cards, *wish, *says; } rows[] = {
+        {"rtx5090,rtx4090", "llama-3.3-70b --model-draft llama-3.2-1b --goal speed", "--spec-type draft-simple"},
+        {"rtx5090,rtx4090", "llama-3.3-70b --model-draft llama-3.2-1b -devd CUDA1 -ngld 9 -ctkd q8_0", "-devd CUDA1 -ngld 9"},
+        {"rtx4090,rtx3060", "qwen2.5-32b --model-draft qwen2.5-0.5b -devd none", "-devd none"},
+        {"rtx4090,rtx3060", "qwen2.5-32b --model-draft qwen2.5-0.5b --spec-draft-n-max 5", "--spec-draft-n-max 5"},
+        {"h100", "glm-4.5-air --goal balanced", "--spec-type draft-mtp"},
+        {"h100", "glm-4.5-air --goal speed --spec-type none", "--spec-type none"},
+        {"rtx3060,rx7900xtx,rx7900xtx", "qwen2.5-14b --goal speed", "HIP_VISIBLE_DEVICES=0 "},
+        {"rtx4090:backend=vulkan,rtx3090:backend=vulkan", "qwen2.5-14b", "GGML_VK_VISIBLE_DEVICES=0 "},
+        {"rx7900xtx,rx7900xtx", "llama-3.3-70b", "HIP_VISIBLE_DEVICES=0,1 "},
+        {"rpc://h:1:24GiB,rpc://i:1:12GiB,rtx3060", "qwen2.5-32b --model-draft qwen2.5-0.5b", "--rpc h:1,i:1"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char line[4096], plain[4096] = "";
+        struct ran r = run("plan %s --gpus %s --host-memory 64GiB --json", rows[i].wish, rows[i].cards);
+        struct json_object *first = run_json(&r, "plan");
+        command_of(first, line, sizeof(line));
+        for (const char *c = line; *c; c++)
+            if (*c != '\'')
+                plain[strlen(plain)] = *c;
+        if (!strstr(plain, rows[i].says))
+            fail_msg("%s is not in %s", rows[i].says, plain);
+        struct ran again = run("plan --gpus %s --host-memory 64GiB --json -- %s", rows[i].cards, line);
+        struct json_object *second = run_json(&again, "plan");
+        same(first, second, "settings");
+        same(first, second, "devices");
+        same(first, second, "host");
+        same(first, second, "draft");
+        same(first, second, "speed");
+        same(first, second, "command");
+        json_object_put(first);
+        json_object_put(second);
+    }
+    struct ran r = run("plan qwen2.5-14b --gpus rx7900xtx --json");
+    struct json_object *doc = run_json(&r, "plan");
+    struct json_object *card = json_object_array_get_idx(at(doc, "devices"), 0);
+    assert_string_equal(text_at(card, "source.weights"), "estimate");
+    assert_string_equal(text_at(card, "source.kv"), "estimate");
+    assert_string_equal(text_at(card, "source.compute"), "estimate");
+    json_object_put(doc);
+    r = run("plan qwen2.5-14b --gpus rx7900xtx");
+    expect_text(&r, "estimate, as CUDA would take");
+    assert_null(strstr(r.out, "exact"));
+    r = run("plan glm-4.5-air --goal speed --gpus h100");
+    expect_text(&r, "  with drafting     about ");
+    expect_text(&r, "no drafting");
+    assert_true(widest_line(r.out) <= 80);
+}
+
 static void a_file_is_planned_as_its_profile(void **state)
 {
     (void)state;
@@ -466,6 +519,7 @@ int main(void)
         cmocka_unit_test(every_text_is_at_most_80_columns),
         cmocka_unit_test(documents_are_as_published),
         cmocka_unit_test(the_command_of_a_plan_is_the_same_plan),
+        cmocka_unit_test(drafts_and_other_drivers_read_back),
         cmocka_unit_test(a_file_is_planned_as_its_profile),
         cmocka_unit_test(quant_picks_among_several),
         cmocka_unit_test(forms_for_scripts),

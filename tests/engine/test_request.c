@@ -89,7 +89,7 @@ static void variables_count_and_flags_win(void **state)
     assert_int_equal(r.wish.s.n_ctx, 8192);
     assert_true(parse("env CUDA_VISIBLE_DEVICES=1 LLAMA_ARG_UBATCH=256 llama-server -m m.gguf", NULL));
     assert_int_equal(r.wish.s.n_ubatch, 256);
-    assert_string_equal(r.visible, "1");
+    assert_string_equal(r.visible[BACKEND_CUDA], "1");
     variables[0] = "LLAMA_ARG_CTX_SIZE=lots";
     assert_false(parse("llama-server -m m.gguf", variables));
     assert_non_null(strstr(err.title, "LLAMA_ARG_CTX_SIZE"));
@@ -118,6 +118,58 @@ static void drafted_tokens_are_outputs_too(void **state)
     assert_true(parse("llama-server -m m.gguf -md d.gguf --draft-max 7 -np 2", NULL));
     assert_int_equal(r.wish.s.n_outputs_max, 16);
     assert_int_equal(r.wish.s.n_outputs_per_seq, 8);
+}
+
+/* The engine drafts only where it is told how; older ones knew --draft-max and needed no word. */
+static void a_draft_model_alone_is_not_used(void **state)
+{
+    (void)state;
+    static const struct { const char *more; uint32_t each, back; enum speculation kind; } rows[] = {
+        {"-md d.gguf", 1, 0, SPEC_NONE},
+        {"-md d.gguf --spec-type draft-simple", 4, 0, SPEC_DRAFT},
+        {"-md d.gguf --spec-type draft-simple --spec-draft-n-max 7", 8, 0, SPEC_DRAFT},
+        {"--spec-type draft-mtp --spec-draft-n-max 2", 3, 2, SPEC_NEXTN},
+        {"--spec-type ngram-mod", 65, 0, SPEC_OTHER},
+        {"--spec-type ngram-cache,draft-mtp", 9, 3, SPEC_NEXTN},
+        {"--spec-type none", 1, 0, SPEC_NONE},
+        {"--embedding --spec-type draft-mtp", 1, 0, SPEC_NONE},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char line[160];
+        snprintf(line, sizeof(line), "llama-server -m m.gguf -np 1 %s", rows[i].more);
+        assert_true(parse(line, NULL));
+        assert_int_equal(r.wish.s.n_outputs_per_seq, rows[i].each);
+        assert_int_equal(r.wish.s.n_rs_seq, rows[i].back);
+        assert_int_equal(r.wish.speculation, rows[i].kind);
+        assert_int_equal(r.wish.s.mtp, rows[i].kind == SPEC_NEXTN);
+    }
+    assert_false(parse("llama-server -m m.gguf --spec-type mtp", NULL));
+    assert_int_equal(err.code, ERR_9002);
+}
+
+static void drivers_and_names_say_which_cards(void **state)
+{
+    (void)state;
+    struct machine real = {0}, m;
+    static const struct { const char *line; uint32_t main, draft; } rows[] = {
+        {"HIP_VISIBLE_DEVICES=1 llama-server -m m.gguf -dev ROCm0 -devd CUDA0", 4, 1},
+        {"GGML_VK_VISIBLE_DEVICES=0 llama-server -m m.gguf", 15, 15},
+        {"HIP_VISIBLE_DEVICES=0 GGML_VK_VISIBLE_DEVICES=0 llama-server -m m.gguf -devd none", 11, 0},
+        {"llama-server -m m.gguf -dev CUDA0,Vulkan0", 9, 9},
+    };
+    assert_true(machine_parse_gpus("24GiB,rx7900xtx,rx7900xtx,12GiB:backend=vulkan", &real, &arena, &m, &err));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        uint32_t main, draft;
+        assert_true(parse(rows[i].line, NULL));
+        assert_true(request_cards(&r, &m, &main, &err) && request_draft_cards(&r, &m, &draft, &err));
+        assert_int_equal(main, rows[i].main);
+        assert_int_equal(draft, rows[i].draft);
+    }
+    uint32_t mask;
+    assert_true(parse("HIP_VISIBLE_DEVICES=2 llama-server -m m.gguf", NULL));
+    assert_false(request_cards(&r, &m, &mask, &err));
+    assert_true(parse("llama-server -m m.gguf -devd ROCm7", NULL));
+    assert_false(request_draft_cards(&r, &m, &mask, &err));
 }
 
 static void what_cannot_be_meant_is_refused(void **state)
@@ -183,6 +235,8 @@ int main(void)
         cmocka_unit_test(unknown_flags_pass_through_and_are_listed),
         cmocka_unit_test(embeddings_take_a_whole_batch),
         cmocka_unit_test(drafted_tokens_are_outputs_too),
+        cmocka_unit_test(a_draft_model_alone_is_not_used),
+        cmocka_unit_test(drivers_and_names_say_which_cards),
         cmocka_unit_test(what_cannot_be_meant_is_refused),
         cmocka_unit_test(devices_are_picked_by_the_engines_names),
         cmocka_unit_test(no_spelling_stands_twice_in_the_table),

@@ -157,13 +157,21 @@ class Server:
                 raise RuntimeError("llama-server did not start:\n" + self.text()[-2000:])
             time.sleep(0.05)
 
+    def settled(self):
+        """The log without the compute buffers of a draft context that the engine then reserved again."""
+        before, mark, after = self.text().partition("adding speculative implementation")
+        begin = before.rfind("common_speculative_init_result")
+        if begin < 0 or "compute buffer size" not in after:
+            return before + after
+        return before[:begin] + before[begin:].replace("compute buffer size", "") + after
+
     def buffers(self, gpus):
         """{(device, CPU_REPACK or Host, weights|kv|compute): (MiB, lines it stood on)}"""
         # A remote device is called RPC0[ENDPOINT] here, whatever its number.
         names = {f"RPC0[{d.endpoint}]": d.name for d in gpus}
         whats = {"model": "weights", "KV": "kv", "RS": "kv", "compute": "compute"}
         sums = {}
-        for buffer, what, mib in self.LINE.findall(self.text()):
+        for buffer, what, mib in self.LINE.findall(self.settled()):
             host = buffer in ("CPU", "CPU_Mapped") or buffer.endswith("_Host")
             key = ("Host" if host else names.get(buffer, buffer), whats[what])
             total, lines = sums.get(key, (0.0, 0))

@@ -67,6 +67,68 @@ class ServerStart(ours.RealEngine):
                         self.check(server, document, gpus)
 
 
+    def with_draft(self, document, logged_settings, gpus):
+        """The document with each device's draft bytes, as the engine logs the sums of both models."""
+        command = [*document["command"]["argv"][1:], *engine.without_mmap()]
+        command[command.index("--port") + 1] = str(engine.free_port())
+        names = [d.name for d in gpus]
+        with engine.Server(command, self.folder) as server:
+            sums = {}
+            for (name, _), (mib, lines) in server.buffers(gpus).items():
+                total, count = sums.get(name, (0.0, 0))
+                sums[name] = (total + mib, count + lines)
+        for name, row in zip(names, document["devices"]):
+            planned = sum(row[what] for what in ("weights_bytes", "kv_bytes", "compute_bytes", "draft_bytes"))
+            mib, lines = sums.get(name, (0.0, 0))
+            with self.subTest(device=name, settings=logged_settings):
+                self.assertAlmostEqual(planned / engine.MIB, mib, delta=0.005 * lines + 1e-6)
+        host = document["host"]
+        for name, planned in (("Host", sum(host[what + "_bytes"] for what in ours.SIZES)),
+                              ("CPU_REPACK", host["repack_bytes"])):
+            mib, lines = sums.get(name, (0.0, 0))
+            with self.subTest(device=name, settings=logged_settings):
+                self.assertAlmostEqual(planned / engine.MIB, mib, delta=0.005 * lines + 1e-6)
+
+    def test_draft_model_takes_what_was_planned(self):
+        """Chosen places, and commands as they stand: one that drafts, and one that only loads the draft model."""
+        path = self.paths[0]
+        for gpus in [[], *self.device_sets(2)]:
+            text = ",".join(d.as_gpu() for d in gpus) or "none"
+            chosen = [path, "-c", "4096", "-np", "2", "--allow-cpu", "--spread", "--model-draft", path]
+            cases = [[*chosen, "--spec-draft-n-max", "5"], [*chosen, "-devd", "none"]]
+            if not gpus:  # ggml-rpc-server's processor copies no coarse cache to f16, as a card would
+                cases.append([*chosen, "-ctk", "q8_0", "-ctv", "q8_0"])
+            given = ["llama-server", "-m", path, "-c", "2048", "-md", path, *engine.rpc([d.endpoint for d in gpus if d.endpoint])]
+            if len(gpus) == 2:
+                given += ["-ts", "3,2"]
+                cases.append([*chosen, "-devd", ",".join(d.name for d in gpus), "-ngld", "9"])
+                cases.append(["--", *given, "--spec-type", "draft-simple", "-devd", gpus[1].name, "-ctkd", "q8_0"])
+            cases.append(["--", *given])
+            cases.append(["--", *given, "--spec-type", "draft-simple", "-ngld", "5"])
+            for case in cases:
+                if not gpus and "--" in case:
+                    case = [*case, "-dev", "none"]
+                document = ours.plan(gpus, case)
+                self.assertEqual(document["kind"], "plan", document)
+                again = ours.plan(gpus, ["--", *document["command"]["argv"]])
+                self.assertEqual(again["devices"], document["devices"], text)
+                self.assertEqual(again["command"], document["command"])
+                self.with_draft(document, case, gpus)
+
+    def test_blocks_of_the_model_that_draft(self):
+        """Caches and compute of both contexts; the weights are a map of a file far larger than memory."""
+        path = ours.make_model("glm-4.5-air:Q4_K_M", self.folder, vocabulary=True)
+        for more in ([], ["-np", "2", "-ctkd", "q8_0"], ["-np", "1", "--spec-draft-n-max", "1"]):
+            command = ["-m", path, "-c", "2048", "--spec-type", "draft-mtp", "-dev", "none", "--no-repack", "--no-warmup", *more]
+            document = ours.plan([], ["--", "llama-server", *command])
+            self.assertEqual(document["draft"]["type"], "draft-mtp", document)
+            with engine.Server([*command, "-fit", "off", "--port", str(engine.free_port())], self.folder) as server:
+                logged = server.buffers([])
+            for what in ("kv", "compute"):
+                mib, lines = logged["Host", what]
+                with self.subTest(what=what, settings=more):
+                    self.assertAlmostEqual(document["host"][what + "_bytes"] / engine.MIB, mib, delta=0.005 * lines + 1e-6)
+
     def test_one_remote_device_of_two(self):
         gpus = self.remote
         if len(gpus) < 2:
