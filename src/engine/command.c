@@ -366,7 +366,7 @@ bool command_make(const struct plan *p, const struct engine_request *r, const ch
     enum plan_tool tool = p->wish.tool;
     bool bench = tool == TOOL_BENCH;
     struct engine_command c = {0};
-    struct writer w = {p, probe, arena, &c, false};
+    struct writer w = {.p = p, .probe = probe, .arena = arena, .c = &c};
     word(&w, p->wish.as_command && r ? r->program : probe ? probe->path : programs[tool]);
     word(&w, "-m");
     word(&w, model_path);
