@@ -90,6 +90,7 @@ void plan_json_backend(struct json *j, const struct device *card)
     json_key_str(j, "backend", backends[card->backend]);
     json_key_bool(j, "simulated", card->simulated);
     json_key_str(j, "pci", card->pci);
+    json_key_str(j, "host", card->host);
 }
 
 static void add_device(struct json *j, const struct plan *p, uint32_t i)
@@ -160,9 +161,9 @@ static const char *speculation_name(const struct plan *p)
 /* The plain speeds are those without drafting; what drafting is expected to give rests on an assumed rate. */
 static void add_speculative(struct json *j, const struct plan *p)
 {
-    const struct speculation_gain *g = &p->speculation;
+    const struct speculation_gain *g = p ? &p->speculation : NULL;
     json_key(j, "speculative");
-    if (g->kind == SPEC_NONE) {
+    if (!g || g->kind == SPEC_NONE) {
         json_add_null(j);
         return;
     }
@@ -209,7 +210,7 @@ static void add_draft(struct json *j, const struct plan *p)
     json_close_object(j);
 }
 
-static void add_speed(struct json *j, const struct plan *p, const struct speed *v)
+void plan_json_speed(struct json *j, const struct plan *p, const struct speed *v)
 {
     json_key(j, "speed");
     json_open_object(j);
@@ -240,12 +241,12 @@ static void add_context_max(struct json *j, const struct plan *p)
     json_close_object(j);
 }
 
-static void add_alternatives(struct json *j, const struct plan *p)
+void plan_json_alternatives(struct json *j, const struct plan_alternative *all, uint32_t n)
 {
     json_key(j, "alternatives");
     json_open_array(j);
-    for (uint32_t i = 0; i < p->n_alternatives; i++) {
-        const struct plan_alternative *a = &p->alternatives[i];
+    for (uint32_t i = 0; i < n; i++) {
+        const struct plan_alternative *a = &all[i];
         json_open_object(j);
         json_key(j, "key");
         json_add_str_n(j, &a->key, 1);
@@ -340,6 +341,16 @@ static void add_optimality(struct json *j, const struct plan *p)
     json_close_object(j);
 }
 
+void plan_json_argv(struct json *j, const struct engine_command *c)
+{
+    plan_json_texts(j, "argv", c->words, c->n_words);
+    json_key(j, "env");
+    json_open_object(j);
+    for (uint32_t i = 0; i < c->n_variables; i++)
+        json_key_str(j, c->variables[i].name, c->variables[i].value);
+    json_close_object(j);
+}
+
 void plan_json_command(struct json *j, const struct engine_command *c)
 {
     json_key(j, "command");
@@ -348,12 +359,7 @@ void plan_json_command(struct json *j, const struct engine_command *c)
         return;
     }
     json_open_object(j);
-    plan_json_texts(j, "argv", c->words, c->n_words);
-    json_key(j, "env");
-    json_open_object(j);
-    for (uint32_t i = 0; i < c->n_variables; i++)
-        json_key_str(j, c->variables[i].name, c->variables[i].value);
-    json_close_object(j);
+    plan_json_argv(j, c);
     json_close_object(j);
 }
 
@@ -371,9 +377,9 @@ void plan_json(struct json *j, const struct plan_document *doc)
     json_close_array(j);
     add_host(j, p);
     add_draft(j, p);
-    add_speed(j, p, &p->speed);
+    plan_json_speed(j, p, &p->speed);
     add_context_max(j, p);
-    add_alternatives(j, p);
+    plan_json_alternatives(j, p->alternatives, p->n_alternatives);
     add_shortfall(j, p);
     plan_json_texts(j, "reasons", p->reasons, p->n_reasons);
     add_occupants(j, p);

@@ -20,6 +20,10 @@ void plan_json_backend(struct json *j, const struct device *card);
 /* Items of an open array. */
 void plan_json_occupants(struct json *j, uint32_t device, const struct device *card);
 void plan_json_texts(struct json *j, const char *key, const char *const *texts, uint32_t n);
+void plan_json_speed(struct json *j, const struct plan *p, const struct speed *v);
+void plan_json_alternatives(struct json *j, const struct plan_alternative *all, uint32_t n);
+/* "argv" and "env" of an open object. */
+void plan_json_argv(struct json *j, const struct engine_command *c);
 void plan_json_command(struct json *j, const struct engine_command *c);
 
 #endif

@@ -130,13 +130,14 @@ bool planner_open(struct planner *p, const char *ref, const char *quant, struct 
 static void add_device(struct str *key, const struct device *d)
 {
     struct device numbers = *d;
-    numbers.name = numbers.uuid = numbers.pci = numbers.rpc = NULL;
+    numbers.name = numbers.uuid = numbers.pci = numbers.rpc = numbers.host = NULL;
     numbers.occupants = NULL;
     cache_key_add(key, &numbers, sizeof(numbers));
     add_text(key, d->name);
     add_text(key, d->uuid);
     add_text(key, d->pci);
     add_text(key, d->rpc);
+    add_text(key, d->host);
     for (uint32_t i = 0; i < d->n_occupants; i++) {
         cache_key_add(key, &d->occupants[i].pid, sizeof(d->occupants[i].pid));
         cache_key_add(key, &d->occupants[i].bytes, sizeof(d->occupants[i].bytes));
@@ -182,6 +183,7 @@ static bool copy_machine(struct arena *a, const struct machine *from, struct mac
         d->uuid = copy(a, d->uuid, &ok);
         d->pci = copy(a, d->pci, &ok);
         d->rpc = copy(a, d->rpc, &ok);
+        d->host = copy(a, d->host, &ok);
         ok = ok && o;
         for (uint32_t k = 0; ok && k < d->n_occupants; k++) {
             o[k] = d->occupants[k];

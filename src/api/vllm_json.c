@@ -1,6 +1,8 @@
 /* vllm_json: writes a vLLM plan as a plan document; what vLLM has no word for is null. */
 #include "api/vllm_json.h"
 
+#include <stdio.h>
+
 #include "api/plan_json.h"
 #include "plan/vllm_layout.h"
 
@@ -190,30 +192,49 @@ static void add_occupants(struct json *j, const struct machine *m)
     json_close_array(j);
 }
 
-/* What the rough speeds only rank is no promise: speeds are null. */
+/* Host memory and contexts by llama.cpp's cache types are nothing vLLM plans. */
 static void add_unknown(struct json *j)
 {
     json_key_null(j, "host");
-    json_key(j, "speed");
-    json_open_object(j);
-    NULLS(j, "decode_tps", "decode_tps_low", "decode_tps_high", "decode_tps_full_context",
-          "throughput_tps", "prefill_tps", "prefill_tps_low", "prefill_tps_high", "confidence",
-          "limited_by");
-    json_close_object(j);
     json_key(j, "context_max");
     json_open_object(j);
     NULLS(j, "f16", "q8_0", "q4_0");
     json_close_object(j);
-    plan_json_texts(j, "alternatives", NULL, 0);
+}
+
+static double objective(const struct vllm_plan *p, const struct vllm_choice *c)
+{
+    double tps = c->decode_ms > 0 ? 1e3 / c->decode_ms : 0;
+    switch (p->wish.goal) {
+    case GOAL_CONTEXT: return c->context;
+    case GOAL_SPEED: return tps;
+    case GOAL_THROUGHPUT: return c->throughput_tps;
+    default: return c->n_cards;
+    }
 }
 
 static void add_optimality(struct json *j, const struct vllm_plan *p)
 {
+    static const char *const names[] = {"cards", "cards", "context", "decode_tps",
+                                        "throughput_tps"};
+    char choice[64];
     json_key(j, "optimality");
     json_open_object(j);
-    json_key_null(j, "proved");
+    json_key_bool(j, "proved", p->proved);
     json_key_u64(j, "candidates", p->candidates);
-    NULLS(j, "objective", "value", "runner_up");
+    json_key_str(j, "objective", names[p->wish.goal]);
+    json_key_f64(j, "value", objective(p, &p->choice));
+    json_key(j, "runner_up");
+    if (p->has_runner_up) {
+        snprintf(choice, sizeof(choice), "%u cards, tp %u pp %u", p->runner_up.n_cards,
+                 p->runner_up.tp, p->runner_up.pp);
+        json_open_object(j);
+        json_key_str(j, "choice", choice);
+        json_key_f64(j, "value", objective(p, &p->runner_up));
+        json_close_object(j);
+    } else {
+        json_add_null(j);
+    }
     json_close_object(j);
 }
 
@@ -230,6 +251,8 @@ void vllm_json(struct json *j, const struct vllm_plan *p, const struct model *mo
         add_device(j, p, i);
     json_close_array(j);
     add_unknown(j);
+    plan_json_speed(j, NULL, &p->speed);
+    plan_json_alternatives(j, p->alternatives, p->n_alternatives);
     add_shortfall(j, p);
     plan_json_texts(j, "reasons", p->reasons, p->n_reasons);
     add_occupants(j, p->machine);

@@ -61,6 +61,10 @@ void plan_text(const struct plan_job *job, const struct look *look, struct str *
 void plan_sentences(const struct plan_job *job, struct str *out);
 void plan_records(const struct plan_job *job, struct str *out);
 
+/* Their lines of the other plans. */
+void plan_choice_sentences(const struct plan *p, struct str *out);
+void plan_choice_records(const struct plan *p, struct str *out);
+
 /* Parts of plan_text. */
 void plan_heading(const struct plan_job *job, const struct look *look, struct str *out);
 void plan_verdict_line(const struct plan *p, const char *rest, const struct look *look,

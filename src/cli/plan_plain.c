@@ -31,6 +31,28 @@ static void card_sentence(const struct plan *p, const struct plan_device *d, str
         str_addf(out, " Short by %s.\n", gib((uint64_t)-d->free_after, a));
 }
 
+void plan_choice_sentences(const struct plan *p, struct str *out)
+{
+    char a[32];
+    for (uint32_t i = 0; i < p->n_alternatives; i++) {
+        const struct plan_alternative *o = &p->alternatives[i];
+        str_addf(out, "Choice %c: %s, %s", o->key, o->change,
+                 o->verdict == VERDICT_NO_FIT ? "does not fit" : "fits");
+        if (o->context)
+            str_addf(out, ", context %s", str_grouped(o->context, a));
+        str_addf(out, ", price: %s.\n", o->price);
+    }
+}
+
+void plan_choice_records(const struct plan *p, struct str *out)
+{
+    for (uint32_t i = 0; i < p->n_alternatives; i++) {
+        const struct plan_alternative *a = &p->alternatives[i];
+        str_addf(out, "alternative\t%c\t%s\t%u\t%s\t%s\n", a->key, a->change, a->context,
+                 plan_verdict_name(a->verdict), a->flags);
+    }
+}
+
 void plan_sentences(const struct plan_job *job, struct str *out)
 {
     const struct plan *p = job->plan;
@@ -54,14 +76,7 @@ void plan_sentences(const struct plan_job *job, struct str *out)
                  speed_confidence_name(p->speed.confidence));
     for (uint32_t i = 0; i < p->n_reasons; i++)
         str_addf(out, "Reason: %s.\n", p->reasons[i]);
-    for (uint32_t i = 0; i < p->n_alternatives; i++) {
-        const struct plan_alternative *o = &p->alternatives[i];
-        str_addf(out, "Choice %c: %s, %s", o->key, o->change,
-                 o->verdict == VERDICT_NO_FIT ? "does not fit" : "fits");
-        if (o->context)
-            str_addf(out, ", context %s", str_grouped(o->context, a));
-        str_addf(out, ", price: %s.\n", o->price);
-    }
+    plan_choice_sentences(p, out);
     const struct plan_alternative *way = p->verdict == VERDICT_NO_FIT ? plan_best_way(p) : NULL;
     str_add(out, "Next: ");
     plan_job_again(job,
@@ -105,9 +120,5 @@ void plan_records(const struct plan_job *job, struct str *out)
              (unsigned long long)h->kv, (unsigned long long)h->compute,
              (unsigned long long)h->repack, (unsigned long long)h->cache,
              (unsigned long long)h->free);
-    for (uint32_t i = 0; i < p->n_alternatives; i++) {
-        const struct plan_alternative *a = &p->alternatives[i];
-        str_addf(out, "alternative\t%c\t%s\t%u\t%s\t%s\n", a->key, a->change, a->context,
-                 plan_verdict_name(a->verdict), a->flags);
-    }
+    plan_choice_records(p, out);
 }

@@ -378,7 +378,11 @@ static bool outline(struct cli *c, struct plan_job *job, struct err *err)
     *p = (struct plan){.model = m,
                        .machine = &job->machine,
                        .verdict = v->verdict,
+                       .speed = v->speed,
+                       .n_alternatives = v->n_alternatives,
                        .n_devices = job->machine.n_devices};
+    p->wish.all_alternatives = given(c, OPTION_ALL);
+    memcpy(p->alternatives, v->alternatives, sizeof(p->alternatives));
     for (uint32_t i = 0; i < p->n_devices; i++) {
         const struct device *card = &job->machine.devices[i];
         p->devices[i] = (struct plan_device){.card = card,
@@ -403,7 +407,8 @@ bool plan_vllm_make(struct cli *c, struct plan_job *job, bool automatic, struct 
     if (!job->planner || !read_request(c, job, err) || !open_model(c, job, err) ||
         !plan_job_machine(c, job, err) || !need_cards(job, err) ||
         !vllm_request_cards(&v->request, &job->machine, err) ||
-        !vllm_plan_make(&v->model, &job->machine, &v->request.wish, &c->arena, &v->plan, err))
+        !vllm_plan_make(&v->model, &job->machine, &v->request.wish, &c->arena, &v->plan, err) ||
+        !vllm_options_make(&v->request.wish, &c->arena, &v->plan, err))
         return false;
     if (automatic && !c->words.dashes)
         say_engine(c, job);

@@ -186,6 +186,24 @@ static void span(const char *name, struct vllm_range r, const char *unit, int wi
     text_wrap(out, name, 18, line.data ? line.data : "", width);
 }
 
+static void add_speed(const struct vllm_plan *p, int width, struct str *out)
+{
+    const struct speed *v = &p->speed;
+    own(own_str) struct str line = {0};
+    int digits = v->decode.tps < 10;
+    if (v->confidence == SPEED_NONE || v->decode.tps <= 0)
+        return;
+    str_addf(&line, "about %.*f tok/s (%.*f-%.*f)", digits, v->decode.tps, digits, v->decode.low,
+             digits, v->decode.high);
+    if (v->decode_depth.tps > 0 && p->wish.max_len > 4096)
+        str_addf(&line, ", %.*f at full context", digits, v->decode_depth.tps);
+    if (v->prefill.tps > 0)
+        str_addf(&line, ", prompts %.0f", v->prefill.tps);
+    str_addf(&line, ", %.0f over %u streams, %s confidence", v->throughput.tps,
+             p->wish.streams ? p->wish.streams : 8, speed_confidence_name(v->confidence));
+    text_wrap(out, "  speed           ", 18, line.data ? line.data : "", width);
+}
+
 void vllm_numbers(const struct plan_job *job, const struct look *look, struct str *out)
 {
     const struct vllm_plan *p = &job->vllm->plan;
@@ -198,6 +216,7 @@ void vllm_numbers(const struct plan_job *job, const struct look *look, struct st
     if (!p->kv_tokens.high)
         return;
     str_add(out, "\n");
+    add_speed(p, look->width, out);
     span("  cache holds     ", p->kv_tokens, "tokens", look->width, out);
     span("  longest request ", p->max_context, "tokens", look->width, out);
     str_addf(out, "  at once         %.2f requests of %s tokens\n", p->concurrency,

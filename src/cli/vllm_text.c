@@ -103,6 +103,10 @@ void vllm_text(const struct plan_job *job, const struct look *look, struct str *
         if (p->reasons[i] != job->engine_why)
             text_wrap(out, "  - ", 4, p->reasons[i], look->width);
     plan_not_accounted(job, look, out);
+    if (p->verdict == VERDICT_NO_FIT)
+        plan_ways(job, look, out);
+    else
+        plan_others(job, look, out);
     plan_next(job, look, out);
 }
 
@@ -133,8 +137,12 @@ void vllm_sentences(const struct plan_job *job, struct str *out)
         rank_sentence(&p->ranks[i], out);
     str_addf(out, "The cache holds %s tokens, %.2f requests of %s at once.\n",
              str_grouped(p->kv_tokens.value, a), p->concurrency, str_grouped(p->wish.max_len, b));
+    if (p->speed.decode.tps > 0)
+        str_addf(out, "Speed about %.1f tokens per second, between %.1f and %.1f, low confidence.\n",
+                 p->speed.decode.tps, p->speed.decode.low, p->speed.decode.high);
     for (uint32_t i = 0; i < p->n_reasons; i++)
         str_addf(out, "Reason: %s.\n", p->reasons[i]);
+    plan_choice_sentences(job->plan, out);
     str_add(out, "Next: ");
     plan_job_again(job, "-o sh", 1 << 16, out);
     str_add(out, "\n");
@@ -163,6 +171,11 @@ void vllm_records(const struct plan_job *job, struct str *out)
              p->wish.max_len, p->wish.max_seqs, p->wish.kv_dtype, p->tp, p->pp, p->utilization);
     for (uint32_t i = 0; i < p->n_ranks; i++)
         rank_record(&p->ranks[i], out);
+    if (p->speed.decode.tps > 0)
+        str_addf(out, "speed\t%.2f\t%.2f\t%.2f\t%.2f\t%.1f\n", p->speed.decode.tps,
+                 p->speed.decode.low, p->speed.decode.high, p->speed.decode_depth.tps,
+                 p->speed.prefill.tps);
+    plan_choice_records(job->plan, out);
     str_addf(out, "cache\t%llu\t%llu\t%llu\t%.3f\n", (unsigned long long)p->kv_tokens.value,
              (unsigned long long)p->kv_tokens.low, (unsigned long long)p->kv_tokens.high,
              p->concurrency);

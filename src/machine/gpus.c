@@ -128,6 +128,17 @@ static bool parse_pcie(const char *v, struct device *d)
     return true;
 }
 
+/* A host's name or address, as it goes into other hosts' commands. */
+static bool parse_host(const char *v, struct arena *arena, struct device *d)
+{
+    size_t n = strlen(v);
+    if (n == 0 || n > 253 || v[0] == '-' ||
+        strspn(v, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") != n)
+        return false;
+    d->host = arena_strdup(arena, v);
+    return d->host != NULL;
+}
+
 static bool parse_backend(const char *v, struct device *d)
 {
     static const char *const names[] = {"cuda", "rpc", "rocm", "vulkan"};
@@ -141,7 +152,8 @@ static bool parse_backend(const char *v, struct device *d)
 }
 
 /* One ":key=value" of a card. total and free remember that they were set: free defaults to total. */
-static bool parse_option(char *opt, struct device *d, bool *free_set, int64_t *count, struct err *err)
+static bool parse_option(char *opt, struct arena *arena, struct device *d, bool *free_set,
+                         int64_t *count, struct err *err)
 {
     char *eq = strchr(opt, '=');
     if (eq)
@@ -159,10 +171,12 @@ static bool parse_option(char *opt, struct device *d, bool *free_set, int64_t *c
         d->nvlink = true;
     else if (str_eq_fold(opt, "backend") && eq)
         ok = parse_backend(eq, d);
+    else if (str_eq_fold(opt, "host") && eq)
+        ok = parse_host(eq, arena, d);
     else {
         err_set(err, ERR_2101, "a card has no option \"%s\"", opt);
         return err_fix(err, NULL, "known: total=SIZE free=SIZE count=N pcie=gen4x8 nvlink "
-                                  "backend=cuda|rpc|rocm|vulkan");
+                                  "host=NAME backend=cuda|rpc|rocm|vulkan");
     }
     if (ok)
         return true;
@@ -298,7 +312,7 @@ static bool parse_item(char *item, const struct machine *real, struct arena *are
         char *next = strchr(options, ':');
         if (next)
             *next++ = 0;
-        if (!parse_option(options, &d, &free_set, &count, err))
+        if (!parse_option(options, arena, &d, &free_set, &count, err))
             return false;
         options = next;
     }
@@ -341,6 +355,27 @@ static bool refuse_twins(const struct machine *m, struct err *err)
                 m->devices[i].index == m->devices[j].index)
                 return err_set(err, ERR_2101, "GPU %d is named twice", m->devices[i].index);
     return true;
+}
+
+const char *device_host(const struct device *d, size_t *len)
+{
+    *len = d->host ? strlen(d->host) : d->rpc ? strcspn(d->rpc, ":") : 0;
+    return d->host ? d->host : d->rpc ? d->rpc : "";
+}
+
+bool device_same_host(const struct device *a, const struct device *b)
+{
+    size_t n, m;
+    const char *x = device_host(a, &n), *y = device_host(b, &m);
+    return n == m && memcmp(x, y, n) == 0;
+}
+
+bool machine_several_hosts(const struct machine *m)
+{
+    for (uint32_t i = 1; i < m->n_devices; i++)
+        if (!device_same_host(&m->devices[0], &m->devices[i]))
+            return true;
+    return false;
 }
 
 bool machine_parse_gpus(const char *text, const struct machine *real, struct arena *arena,

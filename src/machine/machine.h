@@ -21,6 +21,7 @@ struct device {
     const char *uuid;   /* NULL for virtual cards */
     const char *pci;    /* "00000000:01:00.0" or NULL */
     const char *rpc;    /* "host:port" of a remote card or NULL */
+    const char *host;   /* of --gpus CARD:host=NAME, NULL: this machine, or the one of rpc */
     enum backend backend;
     bool simulated;     /* an imagined card */
     uint64_t total_bytes, free_bytes;
@@ -59,6 +60,11 @@ bool machine_read_cards(struct machine *m, uint32_t count_limit, struct arena *a
  * text NULL or "": all real cards. ERR_2101 with the nearest names, ERR_2102 for sizes. */
 bool machine_parse_gpus(const char *text, const struct machine *real, struct arena *arena,
                         struct machine *out, struct err *err);
+
+/* The machine a card sits in: of :host=, else of rpc://, else "": this one. Not terminated. */
+const char *device_host(const struct device *d, size_t *len);
+bool device_same_host(const struct device *a, const struct device *b);
+bool machine_several_hosts(const struct machine *m);
 
 /* One row of the card catalogue. */
 struct card {

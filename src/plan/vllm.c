@@ -59,6 +59,7 @@ static void judge(const struct vllm_law *law, struct vllm_plan *p)
 {
     uint64_t need = vllm_blocks_for(law, p->wish.max_len);
     const struct vllm_rank *r = &p->ranks[p->limiting];
+    p->blocks_needed = need;
     p->concurrency = need ? (double)p->blocks.value / (double)need : 0;
     p->starts = starts(p);
     p->shortfall = need > p->blocks.value ? (need - p->blocks.value) * r->block_bytes : 0;
@@ -141,9 +142,11 @@ static void say_split(struct reasons *r)
         say(r, arena_printf(r->arena, "%u stages follow each other: least traffic between cards",
                             p->pp));
     if (p->partition_needed)
-        say(r,
-            arena_strdup(r->arena,
-                         "stages are cut so that the rank with the least cache has the most room"));
+        say(r, arena_strdup(r->arena,
+                            p->cut_for_speed
+                                ? "stages are cut for speed, as long as the cache holds what is asked"
+                                : "stages are cut so that the rank with the least cache has the "
+                                  "most room"));
     if (p->n_ranks > 1)
         say(r, arena_printf(
                    r->arena,
@@ -235,6 +238,7 @@ static void take(const struct vllm_candidate *c, struct vllm_law *law, struct vl
     p->blocks = layout.blocks;
     p->limiting = layout.limiting;
     p->partition_needed = layout.uneven;
+    p->cut_for_speed = layout.aim != VLLM_AIM_ROOM;
     p->wish.n_partition = layout.uneven ? p->pp : 0;
     for (uint32_t i = 0; i < p->pp && layout.uneven; i++)
         p->wish.partition[i] = layout.bounds[i + 1] - layout.bounds[i];
@@ -269,9 +273,14 @@ bool vllm_plan_make(const struct hub_model *model, const struct machine *machine
                             .choice = s->best.choice,
                             .runner_up = s->second.choice,
                             .has_runner_up = s->found_second,
+                            .enough = s->best.enough,
+                            .proved = !s->bounded && !wish->as_command,
                             .candidates = s->candidates,
                             .context_given = wish->max_len > 0};
-    take(&s->best, s->laws[s->best.layout.tp], p, wish->min_context);
+    struct vllm_layout layout = s->best.layout;
+    take(&s->best, s->laws[layout.tp], p, wish->min_context);
+    layout.law = s->laws[layout.tp];
+    vllm_speed_make(s->paces[layout.tp], &layout, p->wish.max_len, &p->speed);
     if (!explain(p, wish, arena))
         return err_set(err, ERR_1201, "no memory for the plan's reasons");
     *out = *p;

@@ -44,6 +44,7 @@ struct vllm_wish {
     enum plan_goal goal;
     bool spread;
     uint32_t max_gpus; /* 0 no limit */
+    uint32_t streams, stream_depth; /* what throughput is said for, 0: 8 streams of 4096 tokens */
     bool keep_free_set;
     uint64_t keep_free_bytes;
     uint32_t min_context;
@@ -77,8 +78,9 @@ struct vllm_choice {
     uint32_t tp, pp, n_cards;
     uint64_t kv_tokens;    /* at the estimate's low end */
     uint32_t context;      /* largest at the low end, 0: none */
-    double decode_ms;      /* one token of one stream, rough */
-    double throughput_tps; /* many streams, rough */
+    uint64_t short_bytes;  /* that weights and profiling lack on all ranks where none fits */
+    double decode_ms;      /* one token of one stream */
+    double throughput_tps; /* 8 streams */
 };
 
 struct vllm_plan {
@@ -90,6 +92,7 @@ struct vllm_plan {
     bool context_given;
     uint32_t tp, pp, dp, n_ranks;
     struct vllm_rank ranks[VLLM_MAX_RANKS];
+    bool cut_for_speed;    /* stages are cut for time, not for room */
     bool partition_needed; /* VLLM_PP_LAYER_PARTITION differs from vLLM's own cut */
     double utilization;
     uint32_t limiting;    /* rank with the fewest blocks */
@@ -97,13 +100,19 @@ struct vllm_plan {
     uint64_t page_bytes;  /* one layer's block on one rank */
     uint32_t page_tokens; /* block size after unifying pages */
     struct vllm_range blocks, kv_tokens, max_context;
+    uint64_t blocks_needed; /* for one request of max_len */
     double concurrency; /* requests of max_len at once, at the estimate */
     uint64_t shortfall; /* bytes missing on the limiting rank for max_len, at the estimate */
     struct vllm_choice choice, runner_up;
+    bool enough;            /* holds what the goal asks for, at the estimate's low end */
+    bool proved;            /* every set, group, order and cut was looked at */
+    struct speed speed;     /* confidence SPEED_NONE: a card's bandwidth is unknown */
     bool has_runner_up;
     uint64_t candidates;
     uint32_t n_reasons;
     const char *reasons[VLLM_MAX_REASONS];
+    uint32_t n_alternatives; /* vllm_options_make fills them in */
+    struct plan_alternative alternatives[PLAN_MAX_ALTERNATIVES];
 };
 
 /* Pure. What vLLM would refuse is an error (ERR_2110, ERR_2112, ERR_2113, ERR_2114) that names the
@@ -111,6 +120,11 @@ struct vllm_plan {
 bool vllm_plan_make(const struct hub_model *model, const struct machine *machine,
                     const struct vllm_wish *wish, struct arena *arena, struct vllm_plan *out,
                     struct err *err);
+
+/* The other plans worth knowing: of one that fits what else would do, of one that does not the ways
+ * to yes. wish: as it was asked. Each is a plan of its own; what vLLM would refuse is left out. */
+bool vllm_options_make(const struct vllm_wish *wish, struct arena *arena, struct vllm_plan *plan,
+                       struct err *err);
 
 /* May vLLM divide this model by tp? ERR_2112 with the reason and the nearest tp up to most that is
  * legal. */

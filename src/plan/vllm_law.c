@@ -131,6 +131,9 @@ bool vllm_law_make(const struct hub_model *m, const struct vllm_wish *w, uint32_
                         ? once.open
                         : once.split + once.kv + once.expert;
         l->active[i + 1] = l->active[i] + share(m, w, tp, &once);
+        once.open = once.expert < once.open ? once.open - once.expert : 0;
+        once.expert = 0;
+        l->dense[i + 1] = l->dense[i] + share(m, w, tp, &once);
     }
     l->embed = row * vocab / tp;
     l->head = m->head_bytes ? m->head_bytes / m->config.vocab * vocab / tp : 0;

@@ -23,6 +23,7 @@ struct vllm_law {
     uint32_t page_tokens;
     uint64_t weights[MODEL_MAX_LAYERS + 1]; /* of layers below i, one rank */
     uint64_t active[MODEL_MAX_LAYERS + 1];  /* the part read for one token */
+    uint64_t dense[MODEL_MAX_LAYERS + 1];   /* of that, what every token reads */
     uint16_t *in_group[VLLM_MAX_GROUPS];    /* layers of the group below i */
     uint64_t embed, head, first_rest, last_rest, everywhere;
 };

@@ -7,13 +7,6 @@
 
 #define GIB ((uint64_t)1 << 30)
 
-/* Rough costs, for ranking only: what a decode step reaches of the memory's speed, one all-reduce
- * over NVLink and over PCIe, one hop between stages. */
-static const double reach = 0.75, reduce_nvlink_ms = 0.012, reduce_pcie_ms = 0.035, hop_ms = 0.06;
-static const double unknown_gbs = 500;
-
-enum { MAX_ORDERED_STAGES = 4, MAX_FREE_SUBSETS = 8 };
-
 uint32_t vllm_wanted_context(const struct hub_model *m, const struct vllm_wish *w)
 {
     uint32_t usual = w->goal == GOAL_SPEED ? 8192 : w->goal == GOAL_CONTEXT ? UINT32_MAX : 32768;
@@ -52,59 +45,67 @@ void vllm_fill_defaults(const struct hub_model *m, const struct machine *machine
         w->max_len = m->config.context;
 }
 
-static double bandwidth(const struct device *d)
+/* Streams of --goal throughput that one replica may hold at once. */
+static uint32_t streams_of(const struct vllm_wish *w)
 {
-    return (d->bandwidth_gbs > 0 ? d->bandwidth_gbs : unknown_gbs) * 1e6 *
-           reach; /* bytes a millisecond */
+    uint32_t each = VLLM_STREAMS / (w->dp ? w->dp : 1), most = w->max_seqs;
+    return each < 1 ? 1 : most && each > most ? most : each;
 }
 
-/* Milliseconds of a decode step on the slowest rank of a stage. */
-static double stage_ms(const struct vllm_layout *l, uint32_t stage, bool all_experts)
+/* Blocks every rank must have for the goal. */
+static int64_t blocks_needed(const struct vllm_search *s, const struct vllm_law *law)
 {
-    uint32_t first = l->bounds[stage], end = l->bounds[stage + 1];
-    uint64_t bytes =
-        all_experts ? vllm_law_weights(l->law, first, end) : vllm_law_active(l->law, first, end);
-    double slowest = 0;
-    bool nvlink = true;
-    for (uint32_t r = 0; r < l->n_ranks; r++) {
-        const struct device *d = &l->machine->devices[l->cards[r]];
-        if (r / l->tp % l->pp != stage)
-            continue;
-        double ms = (double)bytes / bandwidth(d);
-        slowest = ms > slowest ? ms : slowest;
-        nvlink = nvlink && d->nvlink;
+    uint64_t need = vllm_blocks_for(law, vllm_wanted_context(s->model, law->wish));
+    uint32_t trained = s->model->config.context;
+    uint64_t many = streams_of(law->wish) *
+                    vllm_blocks_for(law, trained < VLLM_STREAM_CONTEXT ? trained
+                                                                       : VLLM_STREAM_CONTEXT);
+    return (int64_t)(s->wish->goal == GOAL_THROUGHPUT && many > need ? many : need);
+}
+
+/* What weights and the profiling run take beyond the ranks' shares, before any cache. */
+static uint64_t overrun(const struct vllm_layout *l)
+{
+    uint64_t all = 0;
+    for (uint32_t i = 0; i < l->n_ranks && !l->law->wish->kv_cache_bytes; i++) {
+        struct vllm_rank r;
+        vllm_fill_rank(l, i, &r);
+        uint64_t need = r.weights + r.activation.high + r.non_torch.high;
+        need += vllm_graphs_counted(l->law->wish) ? r.graphs.high : 0;
+        all += need > r.requested ? need - r.requested : 0;
     }
-    if (l->tp > 1)
-        slowest += 2.0 * (end - first) * (nvlink ? reduce_nvlink_ms : reduce_pcie_ms);
-    return slowest;
+    return all;
 }
 
-static void judge(const struct vllm_search *s, struct vllm_candidate *c)
+static bool judge(const struct vllm_search *s, struct vllm_candidate *c)
 {
     const struct vllm_layout *l = &c->layout;
-    uint64_t longest = vllm_longest(l->law, l->blocks.low),
-             asked = vllm_wanted_context(s->model, &c->wish);
-    double slowest = 0, sum = 0;
+    uint64_t longest = vllm_longest(l->law, l->blocks.low);
+    struct vllm_times times;
+    uint32_t groups = l->law->n_groups ? l->law->n_groups : 1;
+    if (!vllm_times_make(l->pace, l, &times))
+        return false;
     c->choice = (struct vllm_choice){.tp = l->tp, .pp = l->pp, .n_cards = l->n_ranks};
     c->choice.context =
         (uint32_t)(longest < s->model->config.context ? longest : s->model->config.context);
-    c->choice.kv_tokens =
-        l->blocks.low / (l->law->n_groups ? l->law->n_groups : 1) * l->law->page_tokens;
-    for (uint32_t i = 0; i < l->pp; i++) {
-        double many = stage_ms(l, i, true);
-        sum += stage_ms(l, i, false);
-        slowest = many > slowest ? many : slowest;
-    }
-    c->choice.decode_ms = sum + hop_ms * (l->pp - 1);
-    double streams = (double)c->choice.kv_tokens / 2048, most = c->wish.max_seqs;
-    streams = (streams < most ? streams : most) * l->dp;
-    c->choice.throughput_tps = slowest > 0 ? streams / l->pp / slowest * 1000 : 0;
-    c->enough = c->choice.context >= asked;
+    c->choice.kv_tokens = l->blocks.low / groups * l->law->page_tokens;
+    c->choice.decode_ms = times.decode_ns / 1e6;
+    c->choice.throughput_tps = times.slowest_ns > 0
+                                   ? streams_of(&c->wish) * l->dp * 1e9 / (l->pp * times.slowest_ns)
+                                   : 0;
+    c->enough = (int64_t)l->blocks.low >= blocks_needed(s, l->law);
+    c->choice.short_bytes = c->enough || l->blocks.low ? 0 : overrun(l);
+    return true;
 }
 
 static int by(double a, double b) /* below 0: a is better when small */
 {
     return a < b ? -1 : a > b;
+}
+
+static bool within(const struct vllm_search *s, const struct vllm_choice *c)
+{
+    return c->decode_ms <= s->most_ms;
 }
 
 /* Below 0: a is the better one. */
@@ -113,16 +114,17 @@ static int compare(const struct vllm_search *s, const struct vllm_candidate *a,
 {
     enum plan_goal goal = s->wish->goal;
     const struct vllm_choice *x = &a->choice, *y = &b->choice;
-    int order = 0;
-    if (goal != GOAL_CONTEXT)
-        order = (int)b->enough - (int)a->enough;
+    bool second = goal == GOAL_BALANCED && s->most_ms > 0, fewest = goal == GOAL_FEWEST;
+    int order = goal == GOAL_CONTEXT ? 0 : (int)b->enough - (int)a->enough;
     if (!order && (goal == GOAL_CONTEXT || !a->enough))
         order = by(y->context, x->context);
+    if (!order && !a->enough)
+        order = by((double)x->short_bytes, (double)y->short_bytes);
     if (!order && goal == GOAL_CONTEXT)
         order = by((double)y->kv_tokens, (double)x->kv_tokens);
-    if (!order && goal == GOAL_BALANCED && s->most_ms > 0)
-        order = (int)(y->decode_ms <= s->most_ms) - (int)(x->decode_ms <= s->most_ms);
-    if (!order && (goal == GOAL_FEWEST || (goal == GOAL_BALANCED && s->most_ms > 0)))
+    if (!order && second)
+        order = (int)within(s, y) - (int)within(s, x);
+    if (!order && (fewest || second))
         order = by(x->n_cards, y->n_cards);
     if (!order && goal == GOAL_THROUGHPUT)
         order = by(y->throughput_tps, x->throughput_tps);
@@ -158,29 +160,58 @@ static void offer(struct vllm_search *s, const struct vllm_candidate *c)
     }
 }
 
-static struct vllm_law *law_for(struct vllm_search *s, uint32_t tp, struct err *err)
+static bool prepare(struct vllm_search *s, uint32_t tp, struct err *err)
 {
     if (s->laws[tp])
-        return s->laws[tp];
+        return true;
     struct vllm_law *law = arena_new(s->arena, struct vllm_law);
-    if (!law) {
-        err_set(err, ERR_1201, "no memory for the plan");
-        return NULL;
-    }
+    if (!law)
+        return err_set(err, ERR_1201, "no memory for the plan");
     if (!vllm_law_make(s->model, s->wish, tp, s->arena, law, err))
-        return NULL;
+        return false;
+    s->paces[tp] = vllm_pace_make(law, s->machine, s->arena);
+    if (!s->paces[tp])
+        return err_set(err, ERR_1201, "no memory for the plan's speed");
     s->laws[tp] = law;
-    return law;
+    return true;
 }
 
-static bool try_order(struct vllm_search *s, struct vllm_law *law, const uint8_t *cards, uint32_t n,
-                      uint32_t tp, uint32_t pp)
+/* What stages are cut for, and whether another aim is worth a look when this one disappoints. */
+static enum vllm_aim first_aim(const struct vllm_search *s, struct vllm_layout *l)
+{
+    const struct vllm_wish *w = s->wish;
+    l->need = blocks_needed(s, l->law);
+    if (w->goal == GOAL_CONTEXT || w->goal == GOAL_FEWEST ||
+        (w->goal == GOAL_BALANCED && s->most_ms > 0))
+        return VLLM_AIM_ROOM;
+    return w->goal == GOAL_THROUGHPUT ? VLLM_AIM_PACE : VLLM_AIM_SPEED;
+}
+
+static bool cut_and_judge(struct vllm_search *s, struct vllm_candidate *c, struct err *err)
+{
+    c->layout.aim = first_aim(s, &c->layout);
+    vllm_cut(&c->layout);
+    if (!judge(s, c))
+        return err_set(err, ERR_1201, "no memory for the plan's speed");
+    if (s->wish->goal != GOAL_BALANCED || s->most_ms <= 0 ||
+        (c->enough && within(s, &c->choice)))
+        return true;
+    c->layout.aim = VLLM_AIM_SPEED; /* the most room costs too much time: as fast as it can be */
+    vllm_cut(&c->layout);
+    return judge(s, c) || err_set(err, ERR_1201, "no memory for the plan's speed");
+}
+
+bool vllm_search_try(struct vllm_search *s, const uint8_t *cards, uint32_t n, uint32_t tp,
+                     uint32_t pp, struct err *err)
 {
     struct vllm_candidate c = {.wish = *s->wish};
+    if (!prepare(s, tp, err))
+        return false;
     vllm_fill_defaults(s->model, s->machine, cards, n, &c.wish);
-    law->wish = &c.wish;
-    c.layout = (struct vllm_layout){.law = law,
+    s->laws[tp]->wish = &c.wish;
+    c.layout = (struct vllm_layout){.law = s->laws[tp],
                                     .machine = s->machine,
+                                    .pace = s->paces[tp],
                                     .tp = tp,
                                     .pp = pp,
                                     .dp = c.wish.dp,
@@ -191,45 +222,11 @@ static bool try_order(struct vllm_search *s, struct vllm_law *law, const uint8_t
         c.layout.utilization =
             s->wish->as_command ? 0.92 : vllm_utilization(s->machine, &c.wish, cards, n);
     c.wish.utilization = c.layout.utilization;
-    vllm_cut(&c.layout);
-    judge(s, &c);
-    offer(s, &c);
-    law->wish = s->wish;
-    return true;
-}
-
-static bool alike(const struct device *a, const struct device *b)
-{
-    bool both = (a->rpc == NULL) == (b->rpc == NULL) && (!a->rpc || strcmp(a->rpc, b->rpc) == 0);
-    return both && a->total_bytes == b->total_bytes && a->free_bytes == b->free_bytes &&
-           a->cc_major == b->cc_major && a->cc_minor == b->cc_minor &&
-           a->bandwidth_gbs == b->bandwidth_gbs && a->nvlink == b->nvlink;
-}
-
-/* Every order of the groups of one stage each, equal groups not twice. */
-static bool try_orders(struct vllm_search *s, struct vllm_law *law, uint8_t *cards, uint32_t n,
-                       uint32_t tp, uint32_t pp, uint32_t fixed)
-{
-    if (fixed + 1 >= pp || pp > MAX_ORDERED_STAGES || s->wish->dp > 1)
-        return try_order(s, law, cards, n, tp, pp);
-    for (uint32_t g = fixed; g < pp; g++) {
-        uint8_t order[VLLM_MAX_RANKS];
-        bool seen = false;
-        for (uint32_t e = fixed; e < g && !seen; e++) {
-            seen = true;
-            for (uint32_t k = 0; k < tp; k++)
-                seen = seen && alike(&s->machine->devices[cards[e * tp + k]],
-                                     &s->machine->devices[cards[g * tp + k]]);
-        }
-        if (seen)
-            continue;
-        memcpy(order, cards, n);
-        memmove(order + (fixed + 1) * tp, cards + fixed * tp, (g - fixed) * tp);
-        memcpy(order + fixed * tp, cards + g * tp, tp);
-        if (!try_orders(s, law, order, n, tp, pp, fixed + 1))
-            return false;
-    }
-    return true;
+    bool ok = cut_and_judge(s, &c, err);
+    if (ok)
+        offer(s, &c);
+    s->laws[tp]->wish = s->wish;
+    return ok;
 }
 
 static bool asked(uint32_t wish, uint32_t value)
@@ -237,9 +234,8 @@ static bool asked(uint32_t wish, uint32_t value)
     return wish == 0 || wish == value;
 }
 
-/* All tp x pp over n cards. The first refusal is kept in why. */
-static bool try_cards(struct vllm_search *s, uint8_t *cards, uint32_t n, uint32_t mask,
-                      struct err *why, struct err *err)
+bool vllm_search_cards(struct vllm_search *s, uint8_t *cards, uint32_t n, uint32_t mask,
+                       struct err *why, struct err *err)
 {
     const struct vllm_wish *w = s->wish;
     uint32_t dp = w->dp ? w->dp : 1;
@@ -262,75 +258,8 @@ static bool try_cards(struct vllm_search *s, uint8_t *cards, uint32_t n, uint32_
                 *why = refusal;
             continue;
         }
-        struct vllm_law *law = law_for(s, tp, err);
-        if (!law || !(w->as_command ? try_order(s, law, cards, n, tp, pp)
-                                    : try_orders(s, law, cards, n, tp, pp, 0)))
-            return false;
-    }
-    return true;
-}
-
-/* Larger cards first, so that those of one tensor parallel group are alike; else in the order
- * given. */
-static void sort_cards(const struct machine *m, uint8_t *cards, uint32_t n)
-{
-    for (uint32_t i = 1; i < n; i++) {
-        for (uint32_t k = i; k > 0; k--) {
-            const struct device *a = &m->devices[cards[k - 1]], *b = &m->devices[cards[k]];
-            const char *ha = a->rpc ? a->rpc : "", *hb = b->rpc ? b->rpc : "";
-            int host = strcmp(ha, hb);
-            if (host < 0 || (host == 0 && a->total_bytes >= b->total_bytes))
-                break;
-            uint8_t swap = cards[k];
-            cards[k] = cards[k - 1];
-            cards[k - 1] = swap;
-        }
-    }
-}
-
-/* Of equal cards the first ones are taken: other sets of the same kind say nothing new. */
-static bool is_first_of_its_kind(const struct vllm_search *s, uint32_t mask, uint32_t allowed)
-{
-    const struct machine *m = s->machine;
-    for (uint32_t i = 0; i < m->n_devices; i++)
-        for (uint32_t k = i + 1; k < m->n_devices && !(mask & (1u << i)) && (allowed & (1u << i));
-             k++)
-            if ((mask & (1u << k)) && alike(&m->devices[i], &m->devices[k]))
-                return false;
-    return true;
-}
-
-/* Beyond MAX_FREE_SUBSETS cards only the largest ones are taken together: a bound on time, not on
- * quality that was ever seen to matter. */
-static bool is_largest(const struct vllm_search *s, uint32_t mask, uint32_t allowed)
-{
-    const struct machine *m = s->machine;
-    for (uint32_t i = 0; i < m->n_devices; i++)
-        for (uint32_t k = 0; k < m->n_devices && (mask & (1u << i)); k++)
-            if ((allowed & ~mask & (1u << k)) &&
-                m->devices[k].total_bytes > m->devices[i].total_bytes)
-                return false;
-    return true;
-}
-
-static bool search_sets(struct vllm_search *s, uint32_t allowed, struct err *why, struct err *err)
-{
-    const struct vllm_wish *w = s->wish;
-    uint32_t n_allowed = (uint32_t)__builtin_popcount(allowed),
-             all = (1u << s->machine->n_devices) - 1;
-    for (uint32_t mask = 1; mask <= all; mask++) {
-        uint8_t cards[VLLM_MAX_RANKS];
-        uint32_t n = 0, count = (uint32_t)__builtin_popcount(mask);
-        bool skip = (mask & ~allowed) || (w->max_gpus && count > w->max_gpus) ||
-                    (w->spread && count < n_allowed);
-        if (skip || !is_first_of_its_kind(s, mask, allowed) ||
-            (n_allowed > MAX_FREE_SUBSETS && !is_largest(s, mask, allowed)))
-            continue;
-        for (uint32_t i = 0; i < s->machine->n_devices; i++)
-            if (mask & (1u << i))
-                cards[n++] = (uint8_t)i;
-        sort_cards(s->machine, cards, n);
-        if (!try_cards(s, cards, n, mask, why, err))
+        if (!(w->as_command ? vllm_search_try(s, cards, n, tp, pp, err)
+                            : vllm_orders_try(s, cards, n, tp, pp, err)))
             return false;
     }
     return true;
@@ -367,16 +296,30 @@ static bool run_command(struct vllm_search *s, struct err *err)
         return false;
     if (need > have)
         return refuse_count(s, have, err);
-    for (uint32_t i = 0; i < need; i++) {
+    for (uint32_t i = 0; i < have; i++)
         cards[i] = w->cards_set ? w->cards[i] : (uint8_t)i;
+    vllm_orders_command(s->machine, cards, have, (uint32_t)need);
+    for (uint32_t i = 0; i < need; i++)
         mask |= 1u << cards[i];
-    }
     s->wish = &fixed;
-    bool ok = try_cards(s, cards, (uint32_t)need, mask, &why, err);
+    bool ok = vllm_search_cards(s, cards, (uint32_t)need, mask, &why, err);
     s->wish = w;
     if (ok && !s->found && err)
         *err = why;
     return ok && s->found;
+}
+
+/* Balanced: the first pass finds the fastest, the second takes the fewest cards within 10 % of it. */
+static bool search(struct vllm_search *s, uint32_t allowed, struct err *why, struct err *err)
+{
+    if (!vllm_orders_sets(s, allowed, why, err))
+        return false;
+    if (s->wish->goal != GOAL_BALANCED || !s->found)
+        return true;
+    s->most_ms = 1.1 * s->best.choice.decode_ms;
+    s->found = s->found_second = false;
+    s->candidates = 0;
+    return vllm_orders_sets(s, allowed, why, err);
 }
 
 bool vllm_search_run(struct vllm_search *s, struct err *err)
@@ -402,14 +345,11 @@ bool vllm_search_run(struct vllm_search *s, struct err *err)
         return false;
     if (need > (uint32_t)__builtin_popcount(allowed))
         return refuse_count(s, (uint32_t)__builtin_popcount(allowed), err);
-    if (!search_sets(s, allowed, &why, err))
+    if (!search(s, allowed, &why, err))
         return false;
-    if (w->goal == GOAL_BALANCED && s->found) {
-        /* the first pass found the fastest; the second takes the fewest cards within 10 % of it */
-        s->most_ms = 1.1 * s->best.choice.decode_ms;
-        s->found = s->found_second = false;
-        s->candidates = 0;
-        if (!search_sets(s, allowed, &why, err))
+    if (!s->found && w->tp > 1 && machine_several_hosts(s->machine)) {
+        s->apart = true; /* no host has as many cards: over the network, as it was asked */
+        if (!search(s, allowed, &why, err))
             return false;
     }
     if (!s->found && why.code == ERR_NONE)

@@ -93,7 +93,8 @@ static void a_layout_is_planned_for_vllm(void **state)
     assert_null(strchr(r.out, '|'));
     r = run("plan llama-8b --gpus rtx4090 --plain");
     expect_text(&r, "plan\tfits\t");
-    assert_int_equal(count_lines(r.out), 4);
+    expect_text(&r, "\nspeed\t");
+    expect_text(&r, "\nalternative\t1\t--kv-cache-dtype fp8\t");
 }
 
 /* Every card's terms add up to what is missing from its free memory. */
@@ -143,6 +144,33 @@ static void too_large_is_said_with_the_bytes(void **state)
     assert_true(number_at(doc, "shortfall.0.bytes") > (int64_t)6 << 30);
     assert_true(number_at(doc, "devices.0.free_after_bytes") < 0);
     json_object_put(doc);
+}
+
+/* What else would do, each with what it costs; what does not fit brings the ways to yes. */
+static void other_plans_are_named(void **state)
+{
+    (void)state;
+    struct ran r = run("plan llama-8b --gpus rtx4090,rtx4090 --ctx 32k --json");
+    struct json_object *doc = run_json(&r, "plan");
+    assert_string_equal(text_at(doc, "alternatives.0.change"), "--kv-cache-dtype fp8");
+    assert_string_equal(text_at(doc, "speed.confidence"), "low");
+    assert_string_equal(text_at(doc, "optimality.objective"), "cards");
+    json_object_put(doc);
+    r = run("plan llama-8b --gpus rtx3060 --ctx 16k");
+    assert_int_equal(r.code, 8);
+    expect_text(&r, "What would work");
+    expect_text(&r, "AWQ checkpoint");
+    expect_text(&r, "add 1 RTX 3060");
+    expect_tidy(&r);
+    r = run("plan llama-8b --gpus rtx4090 --ctx 131072");
+    assert_int_equal(r.code, 8);
+    expect_text(&r, "--max-model-len ");
+    /* the way that is offered is one */
+    r = run("plan llama-8b --gpus rtx4090 --ctx 131072 --json=alternatives");
+    const char *flags = strstr(r.out, "\"flags\": \"--ctx ");
+    assert_non_null(flags);
+    r = run("plan llama-8b --gpus rtx4090 --ctx %d", atoi(flags + 16));
+    assert_int_equal(r.code, 0);
 }
 
 static void impossible_ones_are_refused(void **state)
@@ -288,6 +316,7 @@ int main(void)
         cmocka_unit_test(a_layout_is_planned_for_vllm),
         cmocka_unit_test(the_document_adds_up),
         cmocka_unit_test(too_large_is_said_with_the_bytes),
+        cmocka_unit_test(other_plans_are_named),
         cmocka_unit_test(impossible_ones_are_refused),
         cmocka_unit_test(auto_says_why),
         cmocka_unit_test(the_command_means_the_plan),
