@@ -173,15 +173,20 @@ static bool try_vllm(struct cli *c, struct plan_job *job, bool automatic, struct
 
 static bool make(struct cli *c, struct plan_job *job, struct err *err)
 {
-    bool vllm, automatic;
-    if (!plan_vllm_wanted(c, &vllm, &automatic, err))
+    struct engine_choice choice;
+    if (!plan_vllm_wanted(c, &choice, err))
         return false;
-    if (vllm)
-        return plan_vllm_make(c, job, automatic, err);
+    if (choice.layout && !choice.why)
+        return plan_engine_make(c, job, choice.layout, err);
+    job->layout = choice.layout;
+    if (choice.vllm)
+        return plan_vllm_make(c, job, choice.automatic && !choice.why, err) &&
+               (!choice.why || plan_engine_say(c, job, choice.why, err));
     if (!plan_job_make(c, job, err))
-        return try_vllm(c, job, automatic, err);
+        return try_vllm(c, job, choice.automatic, err);
+    const char *why = choice.why ? choice.why : choice.automatic ? plan_engine_alone(job) : NULL;
     return plan_lengths_make(c, job->plan, &job->batching, err) &&
-           (!automatic || plan_vllm_reason(c, job, err));
+           (!why || plan_engine_say(c, job, why, err));
 }
 
 static bool answer(struct cli *c, struct plan_job *job, enum form form, struct err *err)
@@ -196,10 +201,10 @@ static bool answer(struct cli *c, struct plan_job *job, enum form form, struct e
 bool cmd_plan(struct cli *c, struct err *err)
 {
     enum form form;
-    bool vllm, automatic;
-    if (!plan_vllm_wanted(c, &vllm, &automatic, err))
+    struct engine_choice choice;
+    if (!plan_vllm_wanted(c, &choice, err))
         return false;
-    if (given(c, OPTION_WITH) && !vllm)
+    if (given(c, OPTION_WITH) && !choice.vllm)
         return cmd_together(c, err);
     struct plan_job *job = arena_new(&c->arena, struct plan_job);
     if (!job)

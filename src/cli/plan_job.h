@@ -20,7 +20,9 @@ struct plan_job {
         *spill; /* the asked plan does not fit, this one does with layers in host memory; or NULL */
     const struct batching_advice *batching; /* with --lengths, or NULL */
     struct vllm_job *vllm; /* planned for vLLM: plan is then only its outline; or NULL */
-    const char *engine_why; /* with --engine auto: why this engine */
+    const char *engine_why; /* with --engine auto, or where both could: why this engine */
+    const char *layout;     /* for vLLM: instead of the model that was named; or NULL */
+    uint32_t streams, stream_depth; /* for vLLM: what throughput is compared by, 0: its own */
     struct engine_probe probe;
     struct engine_command command; /* after plan_job_command */
     struct err no_cards;           /* why there is no card, when none was named */

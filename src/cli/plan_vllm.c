@@ -50,6 +50,61 @@ static bool has_settings(const struct cli *c)
     return false;
 }
 
+/* What is set that only one of the engines has: its name, or NULL. */
+static const char *only_llama(const struct cli *c)
+{
+    static const struct {
+        enum option_id id;
+        const char *name;
+    } rows[] = {
+        {OPTION_SPLIT,       "--split"      },
+        {OPTION_ALLOW_CPU,   "--allow-cpu"  },
+        {OPTION_HOST_MEMORY, "--host-memory"},
+        {OPTION_QUANT,       "--quant"      },
+        {OPTION_WITH,        "--with"       },
+        {OPTION_LENGTHS,     "--lengths"    }
+    };
+    const char *kv = c->words.value[OPTION_KV], *gpus = c->words.value[OPTION_GPUS];
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (given(c, rows[i].id))
+            return rows[i].name;
+    for (int i = 0; i < c->words.n_settings; i++) {
+        int id = c->words.setting[i].flag->id;
+        if (id != FLAG_MODEL && id != FLAG_CTX && id != FLAG_PARALLEL && id != FLAG_BATCH)
+            return c->words.setting[i].word;
+    }
+    if (kv && !str_eq_fold(kv, "f16") && !str_eq_fold(kv, "bf16") && !str_starts(kv, "fp8"))
+        return "--kv";
+    return gpus && strstr(gpus, "rpc://") ? "an rpc:// card" : NULL;
+}
+
+static const char *only_vllm(const struct cli *c)
+{
+    const char *kv = c->words.value[OPTION_KV], *gpus = c->words.value[OPTION_GPUS];
+    if (has_settings(c))
+        return "a setting of vLLM";
+    if (kv && str_starts(kv, "fp8"))
+        return "--kv fp8";
+    return gpus && strstr(gpus, ":host=") ? "a card of another host" : NULL;
+}
+
+/* GGUF file and safetensors side by side: what was set decides, else both are planned. */
+static bool choose_of_both(struct cli *c, const char *ref, struct engine_choice *out,
+                           struct err *err)
+{
+    const char *layout = plan_engine_layout(c, ref), *a = only_llama(c), *b = only_vllm(c);
+    if (!layout)
+        return true;
+    out->layout = layout;
+    if (!a && !b)
+        return true;
+    out->vllm = b && !a;
+    out->why = arena_printf(&c->arena, "%s, because %.*s is given; %s could run the model too",
+                            out->vllm ? "vLLM" : "llama.cpp", (int)strcspn(a ? a : b, "="),
+                            a ? a : b, out->vllm ? "llama.cpp" : "vLLM");
+    return out->why || err_set(err, ERR_1201, "no memory for a reason");
+}
+
 static bool wanted_by_command(struct cli *c, const char *engine, bool *wanted, struct err *err)
 {
     bool vllm = vllm_is_command(c->words.n_rest, c->words.rest);
@@ -61,8 +116,9 @@ static bool wanted_by_command(struct cli *c, const char *engine, bool *wanted, s
     return err_fix(err, NULL, "leave --engine out: the command says it");
 }
 
-bool plan_vllm_wanted(struct cli *c, bool *wanted, bool *automatic, struct err *err)
+bool plan_vllm_wanted(struct cli *c, struct engine_choice *out, struct err *err)
 {
+    *out = (struct engine_choice){0};
     static const char *const names[] = {"llama.cpp", "vllm", "auto"};
     const char *engine = c->words.value[OPTION_ENGINE], *ref = named_model(c);
     int named = -1;
@@ -75,13 +131,13 @@ bool plan_vllm_wanted(struct cli *c, bool *wanted, bool *automatic, struct err *
             err_fix(err, NULL, "did you mean %s?", near);
         return err_fix(err, NULL, "llama.cpp, vllm or auto");
     }
-    *automatic = named == 2;
+    out->automatic = named == 2;
     if (c->words.dashes)
-        return wanted_by_command(c, engine, wanted, err);
+        return wanted_by_command(c, engine, &out->vllm, err);
     bool layout = ref && plan_vllm_layout(ref);
     bool remote = ref && hf_is_ref(ref) && has_settings(c);
-    *wanted = named == 1 || (named != 0 && (layout || remote));
-    return true;
+    out->vllm = named == 1 || (named != 0 && (layout || remote));
+    return named == 0 || named == 1 || !ref || layout || choose_of_both(c, ref, out, err);
 }
 
 /* A list of what is there, as a reason, means GGUF files of other names. */
@@ -99,17 +155,30 @@ bool plan_vllm_again(struct cli *c, const struct err *failed)
            (!engine || str_eq_fold(engine, "auto"));
 }
 
-bool plan_vllm_reason(struct cli *c, struct plan_job *job, struct err *err)
+const char *plan_engine_alone(const struct plan_job *job)
 {
-    struct plan *p = arena_new(&c->arena, struct plan);
-    if (!p)
+    return job->plan->model->from_file
+               ? "llama.cpp, because the model is a GGUF file; vLLM serves safetensors, its loader "
+                 "of GGUF is an experiment that is not planned"
+               : "llama.cpp, because the model is the description of a GGUF file; vLLM would take "
+                 "its Hugging Face original, which can be planned by its own name";
+}
+
+bool plan_engine_say(struct cli *c, struct plan_job *job, const char *why, struct err *err)
+{
+    struct vllm_plan *v = job->vllm ? &job->vllm->plan : NULL;
+    struct plan *p = v ? NULL : arena_new(&c->arena, struct plan);
+    if (!why || (!v && !p))
         return err_set(err, ERR_1201, "no memory for a plan");
+    job->engine_why = why;
+    if (v) {
+        if (v->n_reasons < VLLM_MAX_REASONS)
+            v->reasons[v->n_reasons++] = why;
+        return true;
+    }
     *p = *job->plan;
-    job->engine_why = p->model->from_file
-                          ? "llama.cpp, because the model is a GGUF file; vLLM loads safetensors"
-                          : "llama.cpp, because the model is the description of a GGUF file";
     if (p->n_reasons < PLAN_MAX_REASONS)
-        p->reasons[p->n_reasons++] = job->engine_why;
+        p->reasons[p->n_reasons++] = why;
     job->plan = p;
     return true;
 }
@@ -220,9 +289,9 @@ static bool refuse_options(struct cli *c, struct err *err)
     return true;
 }
 
-static bool read_words(struct cli *c, struct vllm_request *r, struct err *err)
+static bool read_words(struct cli *c, struct vllm_request *r, const char *layout, struct err *err)
 {
-    const char *ref = named_model(c);
+    const char *ref = layout ? layout : named_model(c);
     struct line l = {.c = c};
     if (!refuse_options(c, err))
         return false;
@@ -245,7 +314,7 @@ static bool read_request(struct cli *c, struct plan_job *job, struct err *err)
 {
     struct vllm_request *r = &job->vllm->request;
     struct plan_wish wish = plan_default_wish();
-    if (!read_words(c, r, err))
+    if (!read_words(c, r, job->layout, err))
         return false;
     if (r->wish.max_len)
         wish.given |= GIVEN_CTX;
@@ -258,6 +327,8 @@ static bool read_request(struct cli *c, struct plan_job *job, struct err *err)
     r->wish.keep_free_set = wish.keep_free_set;
     r->wish.keep_free_bytes = wish.keep_free_bytes;
     r->wish.min_context = wish.min_context;
+    r->wish.streams = job->streams;
+    r->wish.stream_depth = job->stream_depth;
     job->request.program = r->program;
     job->request.n_not_accounted = r->n_not_accounted;
     memcpy(job->request.not_accounted, r->not_accounted, sizeof(r->not_accounted));
@@ -338,15 +409,18 @@ static const char *waste(struct cli *c, const struct vllm_plan *p)
                         idle / GIB, all / GIB);
 }
 
-static void say_engine(struct cli *c, struct plan_job *job)
+static bool say_engine(struct cli *c, struct plan_job *job, struct err *err)
 {
     struct vllm_plan *p = &job->vllm->plan;
     const char *wasted = waste(c, p);
-    job->engine_why = "vLLM, because the model is config.json with safetensors; llama.cpp loads GGUF";
-    if (p->n_reasons < VLLM_MAX_REASONS)
-        p->reasons[p->n_reasons++] = job->engine_why;
+    if (!plan_engine_say(c, job,
+                         "vLLM, because the model is config.json with safetensors; llama.cpp loads "
+                         "GGUF: it would need a conversion (convert_hf_to_gguf.py)",
+                         err))
+        return false;
     if (wasted && p->n_reasons < VLLM_MAX_REASONS)
         p->reasons[p->n_reasons++] = wasted;
+    return true;
 }
 
 static void outline_rank(const struct vllm_plan *v, const struct vllm_rank *r, struct plan *p)
@@ -410,8 +484,8 @@ bool plan_vllm_make(struct cli *c, struct plan_job *job, bool automatic, struct 
         !vllm_plan_make(&v->model, &job->machine, &v->request.wish, &c->arena, &v->plan, err) ||
         !vllm_options_make(&v->request.wish, &c->arena, &v->plan, err))
         return false;
-    if (automatic && !c->words.dashes)
-        say_engine(c, job);
+    if (automatic && !c->words.dashes && !say_engine(c, job, err))
+        return false;
     return outline(c, job, err) && plan_job_words(c, job, err);
 }
 

@@ -44,6 +44,25 @@ static void put_tensors(const struct safetensors *st, const char *path)
     assert_int_equal(truncate(path, (off_t)(8 + json.len + at)), 0);
 }
 
+/* A folder that both engines could serve: the layout, and a GGUF file of the same model. */
+static void put_both(const char *folder, const char *profile)
+{
+    own(own_arena) struct arena arena = {0};
+    struct hub_config c;
+    struct safetensors st;
+    struct err err = {0};
+    char path[128];
+    assert_int_equal(mkdir(folder, 0755), 0);
+    snprintf(path, sizeof(path), "%s/config.json", folder);
+    run_file(path, config, false);
+    assert_true(hub_read_config("config.json", config, sizeof(config) - 1, &c, &err));
+    assert_true(hub_shape(&c, &arena, &st, &err));
+    snprintf(path, sizeof(path), "%s/model.safetensors", folder);
+    put_tensors(&st, path);
+    struct ran made = run_program("%s %s %s/model.gguf", MAKE_SAMPLE, profile, folder);
+    assert_int_equal(made.code, 0);
+}
+
 static int setup(void **state)
 {
     own(own_arena) struct arena arena = {0};
@@ -222,6 +241,53 @@ static void auto_says_why(void **state)
     assert_null(strstr(r.out, "unequal cards leaves"));
 }
 
+static void expect_engine(const char *words, const char *engine, const char *why)
+{
+    struct ran r = run("plan %s --json", words);
+    assert_string_equal(r.err, "");
+    struct json_object *doc = run_json(&r, "plan");
+    assert_string_equal(text_at(doc, "settings.engine"), engine);
+    json_object_put(doc);
+    expect_text(&r, why);
+    r = run("plan %s", words);
+    expect_text(&r, "\nengine: ");
+    expect_tidy(&r);
+}
+
+/* Both are planned and the goal decides; both numbers are told. */
+static void goals_choose_the_engine(void **state)
+{
+    (void)state;
+    put_both("both4", "llama-3.1-8b:Q4_K_M");
+    put_both("both16", "llama-3.1-8b:F16");
+    expect_engine("both4 --gpus rtx4090 --goal context", "llama.cpp",
+                  "--goal context: its context is larger: llama.cpp Q4_K_M (4.6 GiB) 131,072");
+    expect_engine("both4 --gpus rtx4090 --goal context", "llama.cpp", "; vLLM BF16 (15.0 GiB) ");
+    expect_engine("both16 --gpus rtx4090,rtx4090 --goal speed --engine auto", "vllm",
+                  "--goal speed: it is faster: vLLM BF16 (15.0 GiB) ");
+    expect_engine("both16 --gpus rtx4090,rtx4090 --goal throughput", "vllm",
+                  "--goal throughput: its throughput is higher: vLLM");
+    expect_engine("both4 --gpus rtx3060", "llama.cpp", "it fits and the other does not");
+    expect_engine("both4/model.gguf --gpus rtx3060 --goal balanced", "llama.cpp", "vLLM BF16");
+    expect_engine("both4 --gpus rtx4090 -ngl 99", "llama.cpp", "because -ngl is given");
+    expect_engine("both4 --gpus rtx4090 -tp 1", "vllm", "llama.cpp could run the model too");
+    expect_engine("both4 --gpus rtx4090 --kv fp8", "vllm", "because --kv fp8 is given");
+}
+
+/* What is set is kept, and a GGUF file of another model is no second way. */
+static void what_is_set_names_the_engine(void **state)
+{
+    (void)state;
+    put_both("mixed", "qwen3-8b:Q4_K_M");
+    struct ran r = run("plan mixed --gpus rtx4090 --json=reasons,settings");
+    expect_text(&r, "are of another model");
+    r = run("plan mixed --gpus rtx4090 --engine llama.cpp");
+    assert_null(strstr(r.out, "engine: "));
+    r = run("plan mixed --gpus rtx4090 --engine vllm");
+    expect_text(&r, "vLLM");
+    assert_null(strstr(r.out, "engine: "));
+}
+
 /* Words of a plan, given back as a command, mean the same plan. */
 static void the_command_means_the_plan(void **state)
 {
@@ -319,6 +385,8 @@ int main(void)
         cmocka_unit_test(other_plans_are_named),
         cmocka_unit_test(impossible_ones_are_refused),
         cmocka_unit_test(auto_says_why),
+        cmocka_unit_test(goals_choose_the_engine),
+        cmocka_unit_test(what_is_set_names_the_engine),
         cmocka_unit_test(the_command_means_the_plan),
         cmocka_unit_test(a_layout_is_shown),
         cmocka_unit_test(a_repository_without_gguf),
