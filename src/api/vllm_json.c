@@ -165,7 +165,18 @@ static void add_rank(struct json *j, const struct vllm_rank *r)
     json_close_object(j);
 }
 
-static void add_vllm(struct json *j, const struct vllm_plan *p)
+static void add_host(struct json *j, const struct vllm_host *h)
+{
+    json_open_object(j);
+    json_key_str(j, "host", h->name);
+    json_key_bool(j, "head", h->first_rank == 0);
+    json_key_u64(j, "first_rank", h->first_rank);
+    json_key_u64(j, "ranks", h->n_ranks);
+    plan_json_argv(j, &h->command);
+    json_close_object(j);
+}
+
+static void add_vllm(struct json *j, const struct vllm_plan *p, const struct vllm_hosts *hosts)
 {
     json_key(j, "vllm");
     json_open_object(j);
@@ -179,6 +190,11 @@ static void add_vllm(struct json *j, const struct vllm_plan *p)
     json_open_array(j);
     for (uint32_t i = 0; i < p->n_ranks; i++)
         add_rank(j, &p->ranks[i]);
+    json_close_array(j);
+    json_key(j, "hosts");
+    json_open_array(j);
+    for (uint32_t i = 0; hosts && i < hosts->n; i++)
+        add_host(j, &hosts->host[i]);
     json_close_array(j);
     json_close_object(j);
 }
@@ -239,7 +255,8 @@ static void add_optimality(struct json *j, const struct vllm_plan *p)
 }
 
 void vllm_json(struct json *j, const struct vllm_plan *p, const struct model *model,
-               const struct engine_command *command, const struct vllm_request *request)
+               const struct engine_command *command, const struct vllm_request *request,
+               const struct vllm_hosts *hosts)
 {
     json_key_bool(j, "simulated", p->machine->simulated);
     json_key_str(j, "verdict", plan_verdict_name(p->verdict));
@@ -260,5 +277,5 @@ void vllm_json(struct json *j, const struct vllm_plan *p, const struct model *mo
     plan_json_command(j, command);
     plan_json_texts(j, "not_accounted", request ? request->not_accounted : NULL,
                     request ? request->n_not_accounted : 0);
-    add_vllm(j, p);
+    add_vllm(j, p, hosts);
 }

@@ -44,7 +44,8 @@ static bool write_json(struct cli *c, const struct plan_job *job, struct err *er
         .plan = job->plan, .command = &job->command, .request = &job->request};
     cli_json_start(c, &j, "plan");
     if (job->vllm)
-        vllm_json(&j, &job->vllm->plan, job->model, &job->command, &job->vllm->request);
+        vllm_json(&j, &job->vllm->plan, job->model, &job->command, &job->vllm->request,
+                  &job->vllm->hosts);
     else
         plan_json(&j, &doc);
     if (job->batching)
@@ -74,6 +75,21 @@ static void add_remarks(const struct plan_job *job, bool script, struct str *out
         str_addf(out, "# %s is no file: put the path of yours after -m\n", job->model->path);
 }
 
+/* Other hosts first, as what a person types there; then this one joins, being the head. */
+static void add_hosts(const struct vllm_hosts *hosts, struct str *out)
+{
+    for (uint32_t i = 0; i < hosts->n; i++) {
+        own(own_str) struct str line = {0};
+        const struct vllm_host *h = &hosts->host[i];
+        command_write_line(&h->command, &line);
+        if (line.len && i)
+            str_addf(out, "# on %s, when this runs: %s", h->name, line.data);
+        else if (line.len)
+            str_addf(out, "# for %s, the head\n%.*s || exit 1\n", h->name, (int)line.len - 1,
+                     line.data);
+    }
+}
+
 static void write_script(const struct plan_job *job, struct str *out)
 {
     own(own_str) struct str script = {0};
@@ -83,6 +99,8 @@ static void write_script(const struct plan_job *job, struct str *out)
         return;
     str_add_n(out, script.data, first + 1);
     add_remarks(job, true, out);
+    if (job->vllm)
+        add_hosts(&job->vllm->hosts, out);
     str_add(out, script.data + first + 1);
 }
 

@@ -63,7 +63,7 @@ static bool read_mine(struct cli *c, struct suggest_job *job, struct err *err)
         err_set(err, ERR_9003, "--gpus names cards that are there, but nothing says to count them");
         return err_fix(err, NULL, "add --with-mine to look for cards beside them, or leave --gpus out");
     }
-    if (!plan_job_machine(c, &job->plan, err))
+    if (!plan_job_machine(c, &job->plan, err) || !machine_check_rpc(&job->plan.machine, err))
         return false;
     job->mine = job->plan.machine;
     if (!job->mine.n_devices) {

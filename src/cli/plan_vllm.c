@@ -482,6 +482,7 @@ bool plan_vllm_make(struct cli *c, struct plan_job *job, bool automatic, struct 
         !plan_job_machine(c, job, err) || !need_cards(job, err) ||
         !vllm_request_cards(&v->request, &job->machine, err) ||
         !vllm_plan_make(&v->model, &job->machine, &v->request.wish, &c->arena, &v->plan, err) ||
+        !vllm_hosts_make(&v->plan, &c->arena, &v->hosts, err) ||
         !vllm_options_make(&v->request.wish, &c->arena, &v->plan, err))
         return false;
     if (automatic && !c->words.dashes && !say_engine(c, job, err))

@@ -4,11 +4,13 @@
 
 #include "cli/plan_job.h"
 #include "engine/vllm_command.h"
+#include "engine/vllm_hosts.h"
 
 struct vllm_job {
     struct vllm_request request;
     struct hub_model model;
     struct vllm_plan plan;
+    struct vllm_hosts hosts;
 };
 
 /* A directory in the hub's layout. GGUF repositories often keep a config.json too: not those. */

@@ -84,6 +84,26 @@ static void write_verdict(const struct plan_job *job, const struct look *look, s
     plan_verdict_line(job->plan, rest.data ? rest.data : "", look, out);
 }
 
+/* One line a host, the head first; -o sh holds their commands. */
+static void write_hosts(const struct vllm_hosts *hosts, const struct look *look, struct str *out)
+{
+    if (hosts->n)
+        str_add(out, "\n");
+    for (uint32_t i = 0; i < hosts->n; i++) {
+        own(own_str) struct str line = {0};
+        const struct vllm_host *h = &hosts->host[i];
+        uint32_t last = h->first_rank + h->n_ranks - 1;
+        str_addf(&line, "%s: rank%s %u", h->name, h->n_ranks > 1 ? "s" : "", h->first_rank);
+        if (h->n_ranks > 1)
+            str_addf(&line, " to %u", last);
+        str_add(&line, i ? ", joins by ray start" : ", the head: ray start --head and vllm serve");
+        text_wrap(out, "  ", 4, line.data ? line.data : "", look->width);
+    }
+    if (hosts->n)
+        text_wrap(out, "  ", 4, "-o sh writes the head's script with every host's command in it",
+                  look->width);
+}
+
 void vllm_text(const struct plan_job *job, const struct look *look, struct str *out)
 {
     const struct vllm_plan *p = &job->vllm->plan;
@@ -102,6 +122,7 @@ void vllm_text(const struct plan_job *job, const struct look *look, struct str *
     for (uint32_t i = 0; i < p->n_reasons; i++)
         if (p->reasons[i] != job->engine_why)
             text_wrap(out, "  - ", 4, p->reasons[i], look->width);
+    write_hosts(&job->vllm->hosts, look, out);
     plan_not_accounted(job, look, out);
     if (p->verdict == VERDICT_NO_FIT)
         plan_ways(job, look, out);

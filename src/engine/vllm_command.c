@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "engine/vllm_hosts.h"
+
 struct writer {
     const struct vllm_plan *p;
     struct arena *arena;
@@ -31,22 +33,26 @@ static void flag_number(struct writer *w, const char *flag, uint64_t n)
     flag_text(w, flag, arena_printf(w->arena, "%llu", (unsigned long long)n));
 }
 
-/* Older vLLM breaks on UUIDs: indexes in PCI order, in the order of the ranks. */
+/* Older vLLM breaks on UUIDs: indexes in PCI order, in the order of the ranks. Over several hosts
+ * Ray knows the cards. */
 static void write_cards(struct writer *w)
 {
     const struct vllm_plan *p = w->p;
     struct str visible = {0}, stages = {0};
-    bool remote = false;
+    bool several = false;
     for (uint32_t i = 0; i < p->n_ranks; i++) {
-        remote = remote || p->ranks[i].card->rpc;
-        str_addf(&visible, "%s%d", i ? "," : "", p->ranks[i].card->index);
+        several = several || !device_same_host(p->ranks[0].card, p->ranks[i].card);
+        str_addf(&visible, "%s%d", i ? "," : "", vllm_host_index(p, i));
     }
     for (uint32_t i = 0; i < p->wish.n_partition; i++)
         str_addf(&stages, "%s%u", i ? "," : "", p->wish.partition[i]);
     variable(w, "CUDA_DEVICE_ORDER", "PCI_BUS_ID");
-    if (!remote)
+    const char *address = several ? vllm_host_address(p->ranks[0].card, w->arena) : NULL;
+    if (!several)
         variable(w, "CUDA_VISIBLE_DEVICES",
                  visible.data ? arena_strdup(w->arena, visible.data) : NULL);
+    if (address)
+        variable(w, "VLLM_HOST_IP", address);
     if (stages.len)
         variable(w, "VLLM_PP_LAYER_PARTITION", arena_strdup(w->arena, stages.data));
     if (p->wish.graphs_uncounted)

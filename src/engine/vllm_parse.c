@@ -308,6 +308,8 @@ bool vllm_request_parse(struct vllm_request *r, int n_words, char *const *words,
             return false;
         i += used;
     }
+    for (uint32_t w = 0; w < r->n_passed; w++)
+        r->wish.nodes = r->wish.nodes || strncmp(r->passed[w], "--nnodes", 8) == 0;
     if (!r->model_ref)
         return err_set(err, ERR_9003, "the vLLM command names no model");
     return parse_partition(r, err);

@@ -378,6 +378,23 @@ bool machine_several_hosts(const struct machine *m)
     return false;
 }
 
+bool machine_check_rpc(const struct machine *m, struct err *err)
+{
+    for (uint32_t i = 0; i < m->n_devices; i++) {
+        const struct device *d = &m->devices[i];
+        char command[ITEM_MAX + 128];
+        if (!d->host || d->rpc)
+            continue;
+        snprintf(command, sizeof(command), "--gpus rpc://%.190s:50052:%lluMiB", d->host,
+                 (unsigned long long)(d->total_bytes >> 20));
+        err_set(err, ERR_2110, "GPU %d is on the host %s, which llama.cpp reaches by RPC alone",
+                d->index, d->host);
+        err_why(err, ":host= is for vLLM, whose hosts Ray joins");
+        return err_fix(err, command, "start rpc-server there and name the card by its port");
+    }
+    return true;
+}
+
 bool machine_parse_gpus(const char *text, const struct machine *real, struct arena *arena,
                         struct machine *out, struct err *err)
 {

@@ -65,6 +65,8 @@ bool machine_parse_gpus(const char *text, const struct machine *real, struct are
 const char *device_host(const struct device *d, size_t *len);
 bool device_same_host(const struct device *a, const struct device *b);
 bool machine_several_hosts(const struct machine *m);
+/* llama.cpp reaches other hosts by its RPC servers alone. ERR_2110 names the card as one. */
+bool machine_check_rpc(const struct machine *m, struct err *err);
 
 /* One row of the card catalogue. */
 struct card {

@@ -240,6 +240,8 @@ bool plan_make(const struct model *model, const struct machine *machine,
     struct placement *pl = arena_new(arena, struct placement);
     if (!p || !pl)
         return err_set(err, ERR_1201, "no memory for the plan");
+    if (!machine_check_rpc(machine, err))
+        return false;
     *p = (struct plan){.model = model, .machine = machine, .wish = *wish};
     p->user_asked_cpu = asked_for_cpu(wish, machine);
     struct placer placer = {.model = model, .machine = machine, .wish = wish, .arena = arena, .quick = true};

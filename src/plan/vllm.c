@@ -158,12 +158,11 @@ static void say_cards(struct reasons *r)
 {
     struct vllm_plan *p = r->p;
     const struct device *first = p->ranks[0].card;
-    bool mixed = false, remote = false, nvlink = true;
+    bool mixed = false, nvlink = true;
     for (uint32_t i = 0; i < p->n_ranks; i++) {
         const struct device *d = p->ranks[i].card;
         mixed = mixed || d->total_bytes != first->total_bytes || d->cc_major != first->cc_major ||
                 d->cc_minor != first->cc_minor;
-        remote = remote || d->rpc;
         nvlink = nvlink && d->nvlink;
     }
     if (mixed && p->tp > 1)
@@ -176,14 +175,36 @@ static void say_cards(struct reasons *r)
         say(r, arena_strdup(r->arena,
                             "more than two cards without NVLink: vLLM turns its own all-reduce off "
                             "(--disable-custom-all-reduce says so quietly)"));
-    if (remote)
-        say(r, arena_strdup(
-                   r->arena,
-                   "several hosts: join them with ray start first; the command runs on the head"));
     if (p->wish.tp > p->model->config.kv_heads && !p->model->config.kv_rank)
         say(r,
             arena_printf(r->arena, "%u key-value heads over %u ranks: each head is kept %u times",
                          p->model->config.kv_heads, p->tp, p->tp / p->model->config.kv_heads));
+}
+
+/* Where the head is, and what crosses the network. */
+static void say_hosts(struct reasons *r)
+{
+    struct vllm_plan *p = r->p;
+    uint32_t hosts = 1;
+    bool apart = false;
+    size_t len;
+    const char *head = device_host(p->ranks[0].card, &len);
+    for (uint32_t i = 1; i < p->n_ranks; i++) {
+        bool same = device_same_host(p->ranks[i - 1].card, p->ranks[i].card);
+        hosts += !same;
+        apart = apart || (!same && i % p->tp);
+    }
+    if (hosts == 1 && len)
+        say(r, arena_printf(r->arena, "all of it on %.*s: the command runs there", (int)len, head));
+    if (hosts == 1)
+        return;
+    say(r, arena_printf(r->arena,
+                        "%u hosts joined by Ray%s%.*s: %s", hosts, len ? ", the command runs on " : "",
+                        (int)len, head,
+                        apart ? "a tensor parallel group reaches over two hosts, as was asked: the "
+                                "sums of every layer cross the network"
+                              : "tensor parallel groups stay inside a host, only stages pass "
+                                "tokens over the network"));
 }
 
 static void say_room(struct reasons *r)
@@ -218,6 +239,7 @@ static bool explain(struct vllm_plan *p, const struct vllm_wish *asked, struct a
     say_split(&r);
     say_utilization(&r, asked);
     say_cards(&r);
+    say_hosts(&r);
     say_room(&r);
     return !r.failed;
 }
@@ -245,7 +267,7 @@ static void take(const struct vllm_candidate *c, struct vllm_law *law, struct vl
     for (uint32_t i = 0; i < p->n_ranks; i++) {
         vllm_fill_rank(&layout, i, &p->ranks[i]);
         p->wish.cards[i] = layout.cards[i];
-        p->wish.ray = p->wish.ray || p->ranks[i].card->rpc;
+        p->wish.ray = p->wish.ray || !device_same_host(p->ranks[0].card, p->ranks[i].card);
     }
     p->wish.cards_set = true;
     p->wish.n_cards = p->n_ranks;

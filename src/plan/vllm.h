@@ -40,6 +40,7 @@ struct vllm_wish {
     uint32_t n_partition;
     uint32_t partition[VLLM_MAX_RANKS]; /* layers per stage */
     uint32_t release;                   /* 11 for 0.11.x, 0: the newest known */
+    bool nodes;                         /* --nnodes: joined without Ray */
     bool graphs_uncounted;              /* VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS=0 */
     enum plan_goal goal;
     bool spread;

@@ -301,6 +301,15 @@ static bool run_command(struct vllm_search *s, struct err *err)
     vllm_orders_command(s->machine, cards, have, (uint32_t)need);
     for (uint32_t i = 0; i < need; i++)
         mask |= 1u << cards[i];
+    bool several = false;
+    for (uint32_t i = 1; i < need; i++)
+        several = several || !device_same_host(&s->machine->devices[cards[0]],
+                                               &s->machine->devices[cards[i]]);
+    if (several && !w->ray && !w->nodes) {
+        err_set(err, ERR_2113, "%llu ranks reach over several hosts, the command joins none",
+                (unsigned long long)need);
+        return err_fix(err, "--distributed-executor-backend ray", "let Ray join them");
+    }
     s->wish = &fixed;
     bool ok = vllm_search_cards(s, cards, (uint32_t)need, mask, &why, err);
     s->wish = w;

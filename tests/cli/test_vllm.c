@@ -288,6 +288,76 @@ static void what_is_set_names_the_engine(void **state)
     assert_null(strstr(r.out, "engine: "));
 }
 
+/* Stages follow each other over hosts, ranks of a group stay in one; every host has its command. */
+static void hosts_are_joined_by_ray(void **state)
+{
+    static const char gpus[] = "--gpus rtx4090:host=192.0.2.1:count=2,rtx4090:host=192.0.2.2:count=2";
+    char env[512] = "", words[1024];
+    (void)state;
+    struct ran r = run("plan llama-8b %s --spread --json", gpus);
+    assert_int_equal(r.code, 0);
+    struct json_object *doc = run_json(&r, "plan");
+    assert_string_equal(text_at(doc, "devices.2.host"), "192.0.2.2");
+    assert_int_equal(json_object_array_length(at(doc, "vllm.hosts")), 2);
+    assert_string_equal(text_at(doc, "vllm.hosts.1.host"), "192.0.2.2");
+    assert_string_equal(text_at(doc, "vllm.hosts.1.env.CUDA_VISIBLE_DEVICES"), "0,1");
+    assert_string_equal(text_at(doc, "vllm.hosts.1.env.VLLM_HOST_IP"), "192.0.2.2");
+    assert_string_equal(text_at(doc, "vllm.hosts.0.argv.2"), "--head");
+    assert_string_equal(text_at(doc, "vllm.hosts.1.argv.2"), "--address=192.0.2.1:6379");
+    json_object_put(doc);
+    expect_text(&r, "2 hosts joined by Ray, the command runs on 192.0.2.1");
+    r = run("plan llama-8b %s --spread", gpus);
+    expect_text(&r, "192.0.2.2: ranks 2 to 3, joins by ray start");
+    expect_tidy(&r);
+    r = run("plan llama-8b %s --spread -o env", gpus);
+    for (const char *p = r.out; *p; p += strcspn(p, "\n"), p += *p == '\n')
+        if (*p != '#')
+            snprintf(env + strlen(env), sizeof(env) - strlen(env), "%.*s ", (int)strcspn(p, "\n"), p);
+    r = run("plan llama-8b %s --spread -o args", gpus);
+    expect_text(&r, "--distributed-executor-backend ray");
+    snprintf(words, sizeof(words), "%.*s", (int)strcspn(r.out, "\n"), r.out);
+    char *before = strdup(run("plan llama-8b %s --spread --json=settings,devices", gpus).out);
+    r = run("plan %s --json=settings,devices -- %s%s", gpus, env, words);
+    assert_string_equal(r.out, before);
+    free(before);
+    r = run("plan llama-8b --gpus rtx4090:host=a,rtx4090:host=b -tp 2");
+    expect_text(&r, "reaches over two hosts, as was asked");
+    r = run("plan llama-8b --gpus rtx3060,rtx4090:host=b");
+    expect_text(&r, "all of it on b");
+}
+
+/* The head's script joins the cluster before it serves, and tells what the others run. */
+static void the_script_joins_the_hosts(void **state)
+{
+    (void)state;
+    struct ran r = run("plan llama-8b --gpus rtx4090:host=n1,rtx4090:host=n2 --spread -o sh");
+    assert_int_equal(r.code, 0);
+    expect_text(&r, "# on n2, when this runs: CUDA_DEVICE_ORDER=PCI_BUS_ID "
+                    "CUDA_VISIBLE_DEVICES=0 ray start --address=n1:6379 --num-gpus=1\n");
+    run_file("hosts.sh", r.out, true);
+    run_file("ray", "#!/bin/sh\necho \"$@\"\n", true);
+    run_file("vllm", "#!/bin/sh\necho \"$1\"\n", true);
+    r = run_program("sh -c 'PATH=.:$PATH ./hosts.sh'");
+    assert_string_equal(r.out, "start --head --port=6379 --num-gpus=1\nserve\n");
+}
+
+static void hosts_that_cannot_be_meant(void **state)
+{
+    (void)state;
+    struct ran r = run("plan qwen3-8b:Q4_K_M --gpus rtx4090:host=n2");
+    expect_error(&r, 2, 2110, "rpc://n2:50052:");
+    r = run("suggest qwen3-8b:Q4_K_M --with-mine --gpus rtx4090:host=n2");
+    expect_error(&r, 2, 2110, "rpc://n2");
+    r = run("plan llama-8b --gpus rtx4090,rtx4090:host=n2 --spread");
+    expect_error(&r, 2, 2101, "names no host");
+    r = run("plan llama-8b --gpus rtx4090:host=-x");
+    expect_error(&r, 2, 2102, "host");
+    r = run("plan --gpus rtx4090:host=a,rtx4090:host=b -- vllm serve llama-8b -pp 2");
+    expect_error(&r, 2, 2113, "--distributed-executor-backend ray");
+    r = run("plan llama-8b --gpus rtx4090:host=a:count=3,rtx4090:host=b:count=3 -tp 3");
+    expect_error(&r, 2, 2112, "--tensor-parallel-size 2");
+}
+
 /* Words of a plan, given back as a command, mean the same plan. */
 static void the_command_means_the_plan(void **state)
 {
@@ -388,6 +458,9 @@ int main(void)
         cmocka_unit_test(goals_choose_the_engine),
         cmocka_unit_test(what_is_set_names_the_engine),
         cmocka_unit_test(the_command_means_the_plan),
+        cmocka_unit_test(hosts_are_joined_by_ray),
+        cmocka_unit_test(the_script_joins_the_hosts),
+        cmocka_unit_test(hosts_that_cannot_be_meant),
         cmocka_unit_test(a_layout_is_shown),
         cmocka_unit_test(a_repository_without_gguf),
         cmocka_unit_test(a_script_starts_it),

@@ -172,6 +172,46 @@ static void windows_save_cache(void **state)
     assert_true(a.concurrency > 1.8 * b.concurrency);
 }
 
+/* Ranks as vLLM numbers them under Ray: the head's, then hosts of fewer cards, then by name; groups
+ * stay inside a host, and the identity holds on every rank. */
+static void hosts_keep_their_order(void **state)
+{
+    static const char *const names[] = {"b", "a", "c"};
+    (void)state;
+    for (int i = 0; i < 60; i++) {
+        own(own_arena) struct arena arena = {0};
+        struct hub_model model = make_hub(i % 2 ? llama_70b_awq : llama_8b, &arena);
+        struct machine m = {0};
+        struct vllm_wish w = vllm_default_wish();
+        uint32_t count[3] = {0};
+        for (uint32_t h = 0, hosts = 2 + dice(2); h < hosts; h++) {
+            for (uint32_t k = 0, n = 1 + dice(3); k < n; k++) {
+                add_card(&m, 24 + 8 * dice(3), 24, 89, 1008);
+                m.devices[m.n_devices - 1].host = names[h];
+                count[names[h][0] - 'a']++;
+            }
+        }
+        w.spread = true;
+        w.goal = (enum plan_goal)dice(5);
+        struct vllm_plan p = plan(&model, &m, &w, &arena);
+        assert_true(p.wish.ray);
+        for (uint32_t r = 1; r < p.n_ranks; r++) {
+            const char *x = p.ranks[r - 1].card->host, *y = p.ranks[r].card->host;
+            assert_true(x == y || r % p.tp == 0);
+            if (x == y || x == p.ranks[0].card->host)
+                continue;
+            assert_true(count[x[0] - 'a'] <= count[y[0] - 'a']);
+            assert_true(count[x[0] - 'a'] < count[y[0] - 'a'] || x[0] < y[0]);
+        }
+        for (uint32_t r = 0; r < p.n_ranks && p.verdict == VERDICT_FITS; r++) {
+            const struct vllm_rank *k = &p.ranks[r];
+            assert_int_equal(k->requested, k->weights + k->activation.value + k->non_torch.value +
+                                               k->graphs.value + k->kv.value);
+            assert_true(k->blocks.value >= p.blocks.value);
+        }
+    }
+}
+
 static void explanation_adds_up(void **state)
 {
     own(own_arena) struct arena arena = {0};
@@ -199,6 +239,7 @@ int main(void)
         cmocka_unit_test(more_memory_never_hurts),
         cmocka_unit_test(a_shorter_request_still_fits),
         cmocka_unit_test(windows_save_cache),
+        cmocka_unit_test(hosts_keep_their_order),
         cmocka_unit_test(explanation_adds_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
