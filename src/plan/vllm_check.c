@@ -56,7 +56,8 @@ static bool check_quantised(const struct hub_config *c, uint32_t tp, struct faul
     uint32_t group = is_packed(c)                                    ? c->group
                      : c->quant == HUB_FP8 && c->fp8_block && tp > 1 ? 128
                                                                      : 0;
-    uint32_t tile = is_packed(c) ? 64 : 0;
+    /* 64 columns, 128 rows; AWQ and GPTQ have other kernels for rows that do not come out even */
+    uint32_t tile = c->quant == HUB_COMPRESSED ? 128 : is_packed(c) ? 64 : 0;
     bool dense = !c->experts || c->dense_lead || c->moe_every > 1;
     if (dense && !check_width("intermediate_size", c->ff, group, tp, f))
         return false;

@@ -26,6 +26,18 @@ static void tensor_parallel(void **state)
         {llama_8b,       6,  8,  "32 attention heads",                  "--tensor-parallel-size 4" },
         {mistral_small,  32, 32, "16 heads of the vision tower",        "--tensor-parallel-size 16"},
         {bnb_8b,         2,  2,  "bitsandbytes weights of 4 bits",      "--tensor-parallel-size 1" },
+  /* published failures at launch: 14784 and 7392 columns a rank are no multiple of 128 */
+        {qwen25_vl_72b_awq, 2, 2, "29568", "--tensor-parallel-size 1" },
+        {qwen25_vl_72b_awq, 4, 4, "29568", "--tensor-parallel-size 1" },
+        {qwen2_72b_w8a16, 4,  4,  "29568 columns a rank", "--tensor-parallel-size 1" },
+        {qwen2_72b_w8a16, 2,  2,  "14784 of 29568 columns a rank", "--tensor-parallel-size 1" },
+        {qwen15_14b_gptq, 2,  2,  "13696 is quantised in groups of 128", "--tensor-parallel-size 1" },
+        {llama_33b,      3,  4,  "52 attention heads",                  "--tensor-parallel-size 2" },
+        {llama_33b,      8,  8,  "52 attention heads",                  "--tensor-parallel-size 4" },
+        {qwen15_14b_gptq, 3, 3,  "40 attention heads",                  "--tensor-parallel-size 1" },
+  /* 1536 / 8 = 192 columns of an expert are no whole block of 128 */
+        {qwen3_235b_fp8, 8,  8,  "moe_intermediate_size 1536",          "--tensor-parallel-size 4" },
+        {qwen3_235b_fp8, 4,  4,  NULL,                                  NULL                       },
         {llama_8b,       0,  4,  "parallel size of 0",                  "--tensor-parallel-size 1" },
     };
     struct vllm_wish w = vllm_default_wish();

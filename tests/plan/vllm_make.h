@@ -46,6 +46,29 @@ MAYBE_UNUSED static const char qwen2_72b_gptq[] =
     CONFIG("Qwen2ForCausalLM", SIZES(80, 8192, 64, 8, 29568, 152064,
                                      32768) ",\"quantization_config\":{\"quant_method\":\"gptq\","
                                             "\"bits\":4,\"group_size\":128}");
+#define QUANT(rest) ",\"quantization_config\":{" rest "}"
+#define AWQ4        QUANT("\"quant_method\":\"awq\",\"bits\":4,\"group_size\":128")
+#define GPTQ4       QUANT("\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":128")
+MAYBE_UNUSED static const char qwen25_vl_72b_awq[] =
+    CONFIG("Qwen2_5_VLForConditionalGeneration",
+           SIZES(80, 8192, 64, 8, 29568, 152064,
+                 128000) AWQ4 ",\"vision_config\":{\"hidden_size\":1280,\"depth\":32,\"num_heads\":"
+                              "16,\"intermediate_size\":3456}");
+MAYBE_UNUSED static const char qwen2_72b_w8a16[] =
+    CONFIG("Qwen2ForCausalLM",
+           SIZES(80, 8192, 64, 8, 29568, 152064, 32768)
+               QUANT("\"quant_method\":\"compressed-tensors\",\"config_groups\":{\"group_0\":{"
+                     "\"weights\":{\"num_bits\":8,\"type\":\"int\",\"strategy\":\"channel\"}}}"));
+MAYBE_UNUSED static const char qwen15_14b_gptq[] =
+    CONFIG("Qwen2ForCausalLM", SIZES(40, 5120, 40, 40, 13696, 152064, 32768) GPTQ4);
+MAYBE_UNUSED static const char llama_33b[] =
+    CONFIG("LlamaForCausalLM", SIZES(60, 6656, 52, 52, 17920, 32000, 2048));
+MAYBE_UNUSED static const char qwen3_235b_fp8[] =
+    CONFIG("Qwen3MoeForCausalLM",
+           SIZES(94, 4096, 64, 4, 12288, 151936,
+                 40960) ",\"head_dim\":128,\"num_experts\":128,\"num_experts_per_tok\":8,"
+                        "\"moe_intermediate_size\":1536,\"decoder_sparse_step\":1"
+               QUANT("\"quant_method\":\"fp8\",\"weight_block_size\":[128,128]"));
 MAYBE_UNUSED static const char bnb_8b[] =
     CONFIG("LlamaForCausalLM", SIZES(32, 4096, 32, 8, 14336, 128256,
                                      131072) ",\"quantization_config\":{\"quant_method\":"
