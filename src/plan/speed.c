@@ -7,14 +7,11 @@
 /* Set, not fitted; sources in docs/speed.md. */
 #define TYPE_IQ          1.5  /* time per byte of IQ types against Q4_0 */
 #define RATE_IQ          0.65 /* prefill of IQ types against K quants */
-#define KV_FLASH         1.2  /* time per byte of cache with flash attention */
-#define ATTN_FLASH       0.5  /* share of the prefill rate that attention reaches */
-#define ATTN_PLAIN       0.25
+#define ATTN_RATE        0.5  /* share of the prefill rate that attention's products reach */
 #define BATCH_RATE       0.4  /* share of the prefill rate that a few streams reach together */
-#define PIPELINE         0.7  /* share of the ideal when cards work on several ubatches at once */
 #define CROSS_NS         50e3 /* from card to host or back within a layer */
 #define HOST_LAYER_NS    40e3 /* threads that wait for each other */
-#define REDUCE_NS        35e3 /* all-reduce of one token over PCIe; two a layer */
+#define REDUCE_NS        40e3 /* all-reduce of one token over PCIe; two a layer */
 #define REDUCE_NVL_NS    15e3
 #define ROW_NS           350e3 /* -sm row: what a layer spends on gathering */
 #define HOST_CORE_GFLOPS 35    /* prefill on AVX2 */
@@ -26,7 +23,7 @@ struct spread {
 };
 static const struct spread SPREAD_HOST = {0.5, 1.7}, SPREAD_LINK = {0.6, 1.4},
                            SPREAD_CACHE = {0.7, 1.3}, SPREAD_STREAMS = {0.6, 1.3},
-                           SPREAD_MOE = {0.85, 1.15}, SPREAD_LAUNCH = {1, 1.25},
+                           SPREAD_MOE = {0.85, 1.15}, SPREAD_LAUNCH = {0.85, 1.25},
                            SPREAD_EXACT = {1, 1};
 
 /* Times in ns, by what they are spent on; low and high hold the same sum with every part at its
@@ -88,7 +85,7 @@ static double weighted_bytes(const double *k, const struct speed_part *p, double
 {
     double sum = 0;
     for (int t = 0; t < SPEED_TYPES; t++)
-        sum += (p->bytes[t] + experts * p->expert_bytes[t]) * type_time(k, t);
+        sum += (p->bytes[t] + experts * k[SPEED_EXPERTS] * p->expert_bytes[t]) * type_time(k, t);
     return sum;
 }
 
@@ -108,17 +105,21 @@ static double all_flops(const struct speed_part *p)
     return sum;
 }
 
+static double cells_seen(const struct speed_layer *l, double cells)
+{
+    return l->kv_cells_max > 0 ? fmin(cells, l->kv_cells_max) : cells;
+}
+
 static double cache_bytes(const struct speed_layer *l, double cells)
 {
-    double seen = l->kv_cells_max > 0 ? fmin(cells, l->kv_cells_max) : cells;
-    return seen * l->kv_bytes + l->state_bytes;
+    return cells_seen(l, cells) * l->kv_bytes + l->state_bytes;
 }
 
 static double launch_ns(const double *k, const struct speed_work *w, uint32_t il)
 {
     if (il + 1 == w->n_layers || !(w->layer[il].loaded || w->layer[il].drafts))
         return 0;
-    return 1e3 * (k[SPEED_LAUNCH_US] + (w->layer[il].expert_ratio < 1 ? k[SPEED_MOE_US] : 0));
+    return 1e3 * k[SPEED_LAUNCH_US];
 }
 
 static struct spread decode_spread(const struct speed_card *c)
@@ -152,13 +153,14 @@ static void pay_weights(const struct frame *f, struct bill *b, uint32_t il, int 
 static void pay_cache(const struct frame *f, struct bill *b, uint32_t il, int card, double share,
                       double n, double cells)
 {
-    double bytes = n * share * cache_bytes(&f->w->layer[il], cells);
+    const struct speed_layer *l = &f->w->layer[il];
+    double bytes = n * share * cache_bytes(l, cells),
+           scores = f->w->flash_on ? 0 : n * share * cells_seen(l, cells) * l->heads;
     if (card == LAW_HOST || f->w->cache_on_host)
         pay(b, &b->host, bytes / f->host_gbs + (card != LAW_HOST && bytes > 0 ? 2 * CROSS_NS : 0),
             SPREAD_HOST);
     else
-        pay(b, &b->card[card],
-            bytes * (f->w->flash_on ? KV_FLASH : f->k[SPEED_KV]) / f->card[card].read_gbs,
+        pay(b, &b->card[card], (bytes + scores * f->k[SPEED_SCORE]) / f->card[card].read_gbs,
             wider(decode_spread(&f->card[card]), SPREAD_CACHE));
 }
 
@@ -236,7 +238,8 @@ double speed_hop_ns(const double *coefs)
 }
 
 double speed_layer_streams_ns(const double *coefs, const struct speed_work *w, uint32_t layer,
-                              const struct speed_card *card, double host_gbs, uint32_t streams, uint32_t cells)
+                              const struct speed_card *card, double host_gbs, uint32_t streams,
+                              uint32_t cells)
 {
     struct frame f = {.k = coefs, .w = w, .host_gbs = host_gbs};
     struct bill b = {0};
@@ -275,9 +278,10 @@ static double prefill_ns(const struct frame *f, uint32_t il, const struct speed_
     double tokens = il + 1 == f->w->n_layers ? 1 : n;
     for (int t = 0; t < SPEED_TYPES; t++)
         ns += tokens * (p->flops[t] + p->expert_flops[t] / f->k[SPEED_RATE_MOE]) / (rate[t] * 1e3);
-    double seen = l->kv_cells_max > 0 ? fmin(cells, l->kv_cells_max) : cells;
-    ns += n * seen * l->attn_flops /
-          (c->tflops_float * 1e3 * (f->w->flash_on ? ATTN_FLASH : ATTN_PLAIN));
+    double seen = n * cells_seen(l, cells);
+    ns += seen * l->attn_flops / (c->tflops_float * 1e3 * ATTN_RATE);
+    if (!f->w->flash_on)
+        ns += seen * l->heads * f->k[SPEED_SCORES] / c->read_gbs;
     return ns + raw_bytes(p, more_experts(l->expert_ratio, n)) / c->read_gbs;
 }
 
@@ -351,13 +355,17 @@ static struct speed_range prefill_range(const struct frame *f, uint32_t prompt)
     for (uint32_t i = 0; i < f->n_cards; i++)
         if (f->share[i] > 0 && f->card[i].tflops <= 0)
             return (struct speed_range){0};
-    prefill_bill(f, n, prompt / 2.0, &b);
+    /* Without flash attention the masked half is computed, too. */
+    prefill_bill(f, n, (prompt + (f->w->flash_on ? 0 : n)) / 2.0, &b);
     double rounds = ceil(prompt / n), stage = 0;
     for (uint32_t i = 0; i < f->n_cards; i++)
         stage = fmax(stage, b.card[i]);
     double ns = rounds * b.sum;
-    if (f->law->pipeline && f->n_used > 1)
-        ns = fmin(ns, b.sum + (rounds - 1) * (stage + b.launch / f->n_used) / PIPELINE);
+    if (f->law->pipeline && f->n_used > 1) {
+        double layers = (double)f->w->n_layers / f->n_used, full = layers / f->k[SPEED_QUEUE],
+               overlap = 1 / (1 + full * full);
+        ns -= (rounds - 1) * overlap * (b.sum - stage - b.launch / f->n_used);
+    }
     struct speed_range one = range_of(&b, n);
     double factor = ns > 0 ? prompt * 1e9 / ns / (one.tps > 0 ? one.tps : 1) : 0;
     return (struct speed_range){one.tps * factor, one.low * factor, one.high * factor};

@@ -20,20 +20,24 @@ enum speed_coef {
     SPEED_ECC,        /* factor of professional cards with GDDR memory */
     SPEED_SM,         /* GB/s that one SM can ask for per GHz of its clock */
     SPEED_LAUNCH_US,  /* per layer and token */
-    SPEED_LAUNCH_HBM, /* times this on cards with HBM, whose clocks are lower */
-    SPEED_MOE_US,     /* more of it in a layer of experts */
+    SPEED_LAUNCH_GHZ, /* times (2 / GHz) to this: slower clocks start kernels later */
+    SPEED_EXPERTS,    /* time per byte of experts against other weights: many small matrices */
     SPEED_HOP_US,     /* from one card to the next */
     SPEED_TYPE_FLOAT,
     SPEED_TYPE_K, /* time per byte against Q4_0 */
-    SPEED_KV,     /* time per byte of cache against bytes of Q4_0, without flash attention */
-    /* Prefill of Ampere and later: TFLOPS = RATE * (SM * GHz)^SIZE * (W / (SM * GHz))^WATT * ... */
+    SPEED_SCORE,  /* what a head adds for every cell without flash attention, as bytes of Q4_0 */
+    /* Prefill of Ampere and later: TFLOPS = RATE * S * (W / S)^WATT * (GB/s / S)^BAND times what
+     * follows; S = SMs * GHz. */
     SPEED_RATE,
-    SPEED_RATE_SIZE,
     SPEED_RATE_WATT,
+    SPEED_RATE_BAND,
     SPEED_RATE_ADA,
     SPEED_RATE_HBM,
-    SPEED_RATE_K,   /* K quants against Q4_0 */
-    SPEED_RATE_MOE, /* mixtures against dense models */
+    SPEED_RATE_FLOAT, /* F16 against Q4_0 */
+    SPEED_RATE_K,     /* K quants against Q4_0 */
+    SPEED_RATE_MOE,   /* mixtures against dense models */
+    SPEED_SCORES,     /* bytes moved per head, cell and token of a prompt without flash attention */
+    SPEED_QUEUE, /* layers of a card whose launches wait in its queue: what lets cards overlap */
     /* Prefill of the others: share of the INT8 peak. */
     SPEED_PEAK_TURING,
     SPEED_PEAK_VOLTA,
@@ -113,6 +117,7 @@ struct speed_layer {
     double kv_cells_max; /* window; 0: no end */
     double state_bytes;  /* recurrent state, per sequence */
     double attn_flops;   /* per token and cell */
+    double heads;        /* that look at the cells */
     double expert_ratio; /* used experts over all, 1 if none */
     bool loaded;         /* false: NextN blocks, which are no part of a token's way */
     bool drafts;         /* the NextN block that is run where it drafts */
@@ -141,7 +146,8 @@ double speed_layer_ns(const double *coefs, const struct speed_work *w, uint32_t 
                       const struct speed_card *card, double host_gbs, uint32_t cells);
 /* The same for several streams that decode together, each cells deep: one step of all of them. */
 double speed_layer_streams_ns(const double *coefs, const struct speed_work *w, uint32_t layer,
-                              const struct speed_card *card, double host_gbs, uint32_t streams, uint32_t cells);
+                              const struct speed_card *card, double host_gbs, uint32_t streams,
+                              uint32_t cells);
 double speed_hop_ns(const double *coefs);
 
 struct speed_case;

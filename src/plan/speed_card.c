@@ -9,37 +9,40 @@
 
 /* Fitted on tests/plan/data/bench.csv by tests/plan/bench_speed.c, whose --fit prints this list. */
 #define COEFS(X)             \
-    X(REACH, 1.06)           \
-    X(REACH_TURING, 0.7377)  \
-    X(REACH_VOLTA, 0.804)    \
-    X(REACH_PASCAL, 0.6899)  \
-    X(REACH_KEPLER, 0.2455)  \
-    X(REACH_RDNA, 0.7161)    \
-    X(REACH_AMD_HBM, 0.4188) \
-    X(REACH_SHARED, 0.9014)  \
-    X(ECC, 0.9647)           \
-    X(SM, 8.685)             \
-    X(LAUNCH_US, 53.88)      \
-    X(LAUNCH_HBM, 1.454)     \
-    X(MOE_US, 31.19)         \
-    X(HOP_US, 270.2)         \
-    X(TYPE_FLOAT, 1.104)     \
-    X(TYPE_K, 1.184)         \
-    X(KV, 2.616)             \
-    X(RATE, 0.4771)          \
-    X(RATE_SIZE, 0.9537)     \
-    X(RATE_WATT, 0.3462)     \
-    X(RATE_ADA, 1.281)       \
-    X(RATE_HBM, 2.07)        \
-    X(RATE_K, 0.7055)        \
-    X(RATE_MOE, 0.3169)      \
+    X(REACH, 1.038)          \
+    X(REACH_TURING, 0.7455)  \
+    X(REACH_VOLTA, 0.8665)   \
+    X(REACH_PASCAL, 0.6971)  \
+    X(REACH_KEPLER, 0.2425)  \
+    X(REACH_RDNA, 0.7164)    \
+    X(REACH_AMD_HBM, 0.4186) \
+    X(REACH_SHARED, 0.8846)  \
+    X(ECC, 0.9543)           \
+    X(SM, 9.227)             \
+    X(LAUNCH_US, 57.47)      \
+    X(LAUNCH_GHZ, 0.4913)    \
+    X(EXPERTS, 2.097)        \
+    X(HOP_US, 122.9)         \
+    X(TYPE_FLOAT, 1.054)     \
+    X(TYPE_K, 1.089)         \
+    X(SCORE, 122.3)          \
+    X(RATE, 0.3167)          \
+    X(RATE_BAND, 0.1482)     \
+    X(RATE_WATT, 0.3397)     \
+    X(RATE_ADA, 1.347)       \
+    X(RATE_HBM, 1.815)       \
+    X(RATE_FLOAT, 1.216)     \
+    X(RATE_K, 0.7025)        \
+    X(RATE_MOE, 0.2719)      \
+    X(SCORES, 22.41)         \
+    X(QUEUE, 27.38)          \
     X(PEAK_TURING, 0.14)     \
     X(PEAK_VOLTA, 0.73)      \
-    X(PEAK_PASCAL, 0.3202)   \
+    X(PEAK_PASCAL, 0.347)    \
     X(PEAK_KEPLER, 0.3)      \
-    X(PEAK_RDNA, 0.3796)     \
-    X(PEAK_AMD_HBM, 0.2336)  \
-    X(PEAK_SHARED, 0.3678)
+    X(PEAK_RDNA, 0.4188)     \
+    X(PEAK_AMD_HBM, 0.2684)  \
+    X(PEAK_SHARED, 0.4419)
 
 const double speed_coefs[SPEED_COEF_COUNT] = {
 #define X(NAME, value) [SPEED_##NAME] = value,
@@ -56,7 +59,7 @@ const char *const speed_coef_names[SPEED_COEF_COUNT] = {
  * measurements lie within; wider by hand where a class has fewer than five cards. */
 #define CLASSES(X)                                                                 \
     X(UNKNOWN, "unknown", REACH, PEAK_PASCAL, 0.5, 1.5, 0.4, 2.0, 0)               \
-    X(GDDR, "GDDR", REACH, RATE, 0.88, 1.11, 0.65, 1.25, 2)                        \
+    X(GDDR, "GDDR", REACH, RATE, 0.88, 1.11, 0.6, 1.3, 2)                          \
     X(HBM, "A100, A30", REACH, RATE, 0.7, 1.2, 0.6, 1.5, 1)                        \
     X(HBM_NEW, "Hopper and later HBM", REACH, RATE, 0.6, 1.35, 0.5, 1.8, 0)        \
     X(TURING, "Turing", REACH_TURING, PEAK_TURING, 0.8, 1.25, 0.6, 1.6, 1)         \
@@ -65,7 +68,7 @@ const char *const speed_coef_names[SPEED_COEF_COUNT] = {
     X(KEPLER, "Kepler", REACH_KEPLER, PEAK_KEPLER, 0.5, 2.0, 0.4, 2.0, 0)          \
     X(RDNA, "RDNA", REACH_RDNA, PEAK_RDNA, 0.7, 1.4, 0.6, 1.6, 0)                  \
     X(AMD_HBM, "AMD HBM", REACH_AMD_HBM, PEAK_AMD_HBM, 0.75, 1.3, 0.6, 1.6, 0)     \
-    X(SHARED, "shared memory", REACH_SHARED, PEAK_SHARED, 0.7, 1.4, 0.6, 1.6, 0)
+    X(SHARED, "shared memory", REACH_SHARED, PEAK_SHARED, 0.7, 1.4, 0.6, 1.7, 0)
 
 const struct speed_class_row speed_classes[SPEED_CLASS_COUNT] = {
 #define SPREAD(dl, dh, pl, ph) \
@@ -83,6 +86,8 @@ const struct speed_class_row speed_classes[SPEED_CLASS_COUNT] = {
  * (p2pBandwidthLatencyTest over PCIe 4.0 x16: 11.3 of 26.5 GB/s), and most of NVLink's one way. */
 #define PCIE_SHARE   0.42
 #define NVLINK_SHARE 0.35
+
+#define LAUNCH_CLOCK 2 /* GHz at which a launch costs LAUNCH_US */
 
 static enum speed_class class_of(const struct device *d, const struct card *c)
 {
@@ -142,7 +147,7 @@ static double soft_min(double a, double b)
     return a * b / cbrt(a * a * a + b * b * b);
 }
 
-static void find_tflops(const double *k, const struct device *d, const struct card *c,
+static void find_tflops(const double *k, const struct device *d, const struct card *c, double gbs,
                         struct speed_card *out)
 {
     double s = sm_ghz(d, c);
@@ -150,12 +155,12 @@ static void find_tflops(const double *k, const struct device *d, const struct ca
         double watt = c && c->tdp_w > 0 ? c->tdp_w : s * 2;
         if (s <= 0)
             return;
-        out->tflops =
-            k[SPEED_RATE] * pow(s, k[SPEED_RATE_SIZE]) * pow(watt / s, k[SPEED_RATE_WATT]);
+        out->tflops = k[SPEED_RATE] * s * pow(watt / s, k[SPEED_RATE_WATT]) *
+                      pow(gbs / s, k[SPEED_RATE_BAND]);
         if (d->cc_major * 10 + d->cc_minor >= 89)
             out->tflops *= k[SPEED_RATE_ADA];
         double other = has_hbm(out->class) ? k[SPEED_RATE_HBM] : 1;
-        out->tflops_float = out->tflops * other;
+        out->tflops_float = out->tflops * k[SPEED_RATE_FLOAT] * other;
         out->tflops_k = out->tflops * k[SPEED_RATE_K] * other;
         return;
     }
@@ -186,17 +191,18 @@ void speed_card_make(const double *k, const struct device *d, struct speed_card 
     const struct card *c = d->name ? card_find(d->name) : NULL;
     *out = (struct speed_card){
         .class = class_of(d, c), .launch = 1, .link_gbs = find_link_gbs(d, c), .nvlink = d->nvlink};
-    if (has_hbm(out->class))
-        out->launch = k[SPEED_LAUNCH_HBM];
     double gbs = d->bandwidth_gbs > 0 ? d->bandwidth_gbs : c ? c->bandwidth_gbs : 0;
     if (gbs <= 0)
         return;
     out->read_gbs =
         gbs * k[speed_classes[out->class].reach] * (has_ecc(c, out->class) ? k[SPEED_ECC] : 1);
     double s = sm_ghz(d, c);
-    if (s > 0 && d->cc_major)
+    if (s > 0 && d->cc_major) {
         out->read_gbs = soft_min(out->read_gbs, s * k[SPEED_SM]);
-    find_tflops(k, d, c, out);
+        if (d->sms)
+            out->launch = pow(LAUNCH_CLOCK * d->sms / s, k[SPEED_LAUNCH_GHZ]);
+    }
+    find_tflops(k, d, c, gbs, out);
     if (d->backend == BACKEND_VULKAN)
         slow_down_vulkan(out);
 }

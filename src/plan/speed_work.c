@@ -94,6 +94,7 @@ static void add_memory(const struct model *m, const struct law_settings *s, uint
         double width =
             l->kv == KV_LATENT ? 2.0 * l->n_embd_k : (double)l->head_dim_k + l->head_dim_v;
         out->attn_flops = 2 * l->n_head * width;
+        out->heads = l->n_head;
         if (l->window || l->kv == KV_WINDOW || l->kv == KV_CHUNKED)
             out->kv_cells_max = m->hp.n_swa;
         else if (m->hp.index_top_k)

@@ -269,7 +269,7 @@ static void drafts_and_other_drivers_read_back(void **state)
         {"rtx5090,rtx4090", "llama-3.3-70b --model-draft llama-3.2-1b -devd CUDA1 -ngld 9 -ctkd q8_0", "-devd CUDA1 -ngld 9"},
         {"rtx4090,rtx3060", "qwen2.5-32b --model-draft qwen2.5-0.5b -devd none", "-devd none"},
         {"rtx4090,rtx3060", "qwen2.5-32b --model-draft qwen2.5-0.5b --spec-draft-n-max 5", "--spec-draft-n-max 5"},
-        {"h100", "glm-4.5-air --goal balanced", "--spec-type draft-mtp"},
+        {"h100", "glm-4.5-air --goal balanced --spec-type draft-mtp", "--spec-type draft-mtp"},
         {"h100", "glm-4.5-air --goal speed --spec-type none", "--spec-type none"},
         {"rtx3060,rx7900xtx,rx7900xtx", "qwen2.5-14b --goal speed", "HIP_VISIBLE_DEVICES=0 "},
         {"rtx4090:backend=vulkan,rtx3090:backend=vulkan", "qwen2.5-14b", "GGML_VK_VISIBLE_DEVICES=0 "},
@@ -307,9 +307,10 @@ static void drafts_and_other_drivers_read_back(void **state)
     r = run("plan qwen2.5-14b --gpus rx7900xtx");
     expect_text(&r, "estimate, as CUDA would take");
     assert_null(strstr(r.out, "exact"));
-    r = run("plan glm-4.5-air --goal speed --gpus h100");
+    r = run("plan glm-4.5-air --goal speed --spec-type draft-mtp --gpus h100");
     expect_text(&r, "  with drafting     about ");
-    expect_text(&r, "no drafting");
+    r = run("plan glm-4.5-air --goal speed --gpus h100");
+    expect_text(&r, "drafting 1 ahead");
     assert_true(widest_line(r.out) <= 80);
 }
 

@@ -186,8 +186,7 @@ static void weigh(struct speed_rows *rows)
                     a->in.model == b->in.model && strcmp(a->card, b->card) == 0;
         }
         /* Rows of engines of 2025 and later count double: that is what the plan is for. */
-        rows->row[i].weight =
-            (a->year[3] >= '5' ? 2.0 : 1.0) / (same > 1 ? __builtin_sqrt(same) : 1);
+        rows->row[i].weight = (a->old ? 1.0 : 2.0) / (same > 1 ? __builtin_sqrt(same) : 1);
     }
 }
 
@@ -216,6 +215,7 @@ bool speed_rows_read(struct speed_rows *rows, const char *path)
         row->quantization = row->in.model->quantization;
         row->n_cards = row->in.machine->n_devices;
         row->year = arena_strndup(&rows->arena, cell[DATE], 4);
+        row->old = strcmp(row->year, "2025") < 0;
         row->tps = atof(cell[TPS]);
         row->disturbed = atoi(cell[DISTURBED]) != 0;
         rows->n++;
@@ -238,10 +238,15 @@ struct speed_range speed_row_predict(const struct speed_row *row, const double *
     struct speed_card cards[MACHINE_MAX_DEVICES];
     struct speed_case in = row->in;
     struct speed out;
-    speed_card_make(coefs, &in.machine->devices[0], &cards[0]);
+    double k[SPEED_COEF_COUNT];
+    memcpy(k, coefs, sizeof(k));
+    if (row->old) {
+        k[SPEED_LAUNCH_US] *= coefs[FIT_LAUNCH_OLD];
+    }
+    speed_card_make(k, &in.machine->devices[0], &cards[0]);
     for (uint32_t i = 1; i < in.machine->n_devices; i++)
         cards[i] = cards[0];
-    in.coefs = coefs;
+    in.coefs = k;
     in.cards = cards;
     speed_estimate(&in, &out);
     return row->prefill ? out.prefill : out.decode_depth;

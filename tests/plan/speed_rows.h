@@ -7,8 +7,15 @@
 
 enum { ROWS_MAX = 1000 };
 
+/* The model's coefficients, and one that only old rows need. */
+enum {
+    FIT_LAUNCH_OLD = SPEED_COEF_COUNT, /* launches of engines before 2025 against today's */
+    FIT_COEF_COUNT
+};
+
 struct speed_row {
     const char *card, *model, *quantization, *year;
+    bool old; /* measured before 2025 */
     uint32_t n_cards;
     bool prefill;
     bool disturbed; /* its neighbours show that something else slowed it down: judged by, not fitted
@@ -39,6 +46,22 @@ struct speed_range speed_row_predict(const struct speed_row *row, const double *
  * part. What the rows say nothing about stays near its prior. coefs is the start and the result. */
 void speed_fit(const struct speed_rows *rows, const bool *used, bool prefill, int rounds,
                double *coefs);
-extern const double speed_priors[SPEED_COEF_COUNT];
+extern const double speed_priors[FIT_COEF_COUNT];
+void speed_fit_start(double *coefs); /* those of the product */
+
+/* Predicts every row by a fit to the rows of all other cards, or all other models; full is where
+ * the fits start. */
+void speed_left_out(const struct speed_rows *rows, const double *full, bool by_model,
+                    struct speed_range *predicted);
+
+/* Groups of rows: an enum speed_class, or one of these. */
+enum { GROUP_GDDR_TODAY = SPEED_CLASS_COUNT, GROUP_HBM, GROUP_TODAY, GROUP_ALL, GROUP_COUNT };
+struct speed_figures {
+    uint32_t n;
+    double median, ninth, inside; /* |predicted / measured - 1|; share inside the range */
+    double low, high;             /* measured / predicted, 5 % and 95 % */
+};
+struct speed_figures speed_figures_of(const struct speed_rows *rows,
+                                      const struct speed_range *predicted, bool prefill, int group);
 
 #endif
