@@ -1,7 +1,7 @@
 /* choose: fills what a wish leaves open: by its goal, or the fewest cards and the largest context there. */
 #include "plan/goal.h"
 
-enum { DEFAULT_CONTEXT = 32768, CPU_CONTEXT = 8192, USEFUL_CONTEXT = 4096 };
+enum { DEFAULT_CONTEXT = 32768, CPU_CONTEXT = 8192, USEFUL_CONTEXT = 4096, STEP = 256 };
 
 static uint32_t context_limit(const struct placer *p)
 {
@@ -42,6 +42,38 @@ static uint32_t largest_set(struct placer *p)
     return most && sets_make(p, most, most, &sets) && sets.n ? sets.mask[0] : 0;
 }
 
+static uint32_t without_smallest(const struct placer *p, uint32_t mask)
+{
+    uint32_t smallest = 0;
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = 0; i < p->machine->n_devices; i++) {
+        uint64_t free_bytes = p->machine->devices[i].free_bytes;
+        if ((mask & (1u << i)) && free_bytes <= least) {
+            smallest = 1u << i;
+            least = free_bytes;
+        }
+    }
+    return mask & ~smallest;
+}
+
+/* Nothing fits: what comes nearest, without cards that could hardly hold their own overhead. */
+static bool place_nearest(struct placer *p, const struct law_settings *s, struct placement *out,
+                          struct err *err)
+{
+    uint32_t mask = largest_set(p);
+    if (!place_on(p, mask, s, out, err))
+        return false;
+    while (!p->wish->spread && __builtin_popcount(mask) > 1) {
+        struct placement fewer;
+        struct err quiet = {0};
+        mask = without_smallest(p, mask);
+        if (!place_on(p, mask, s, &fewer, &quiet) || fewer.fill >= out->fill)
+            break;
+        *out = fewer;
+    }
+    return true;
+}
+
 static void set_kv(struct law_settings *s, const struct plan_wish *w, uint32_t type)
 {
     if (!(w->given & GIVEN_TYPE_K))
@@ -59,8 +91,11 @@ static bool choose_given(struct placer *p, const struct law_settings *s, struct 
         struct law_settings t = *s;
         t.n_ctx = 0;
         if (place_largest(p, place_all_cards(p), &t, p->wish->min_context, context_limit(p), out,
-                          &quiet))
+                          &quiet)) {
+            bool most = out->s.n_ctx + STEP > context_limit(p);
+            p->best = (struct plan_optimality){.proved = most || !place_draft_open(p), .objective = "context", .best = out->law.n_ctx};
             return true;
+        }
         if (quiet.code != ERR_NONE) {
             *err = quiet;
             return false;
@@ -69,25 +104,53 @@ static bool choose_given(struct placer *p, const struct law_settings *s, struct 
     return place_on(p, place_all_cards(p), s, out, err);
 }
 
-/* No set holds the target context: the most cards, the largest context there, coarser KV if that is needed. */
+/* Largest context that any set holds, by the fewest cards that hold as much. False (no error): none holds the least. */
+static bool largest_of_all(struct placer *p, const struct card_sets *sets, const struct law_settings *s, uint32_t least,
+                           uint32_t most, struct placement *out, struct err *err)
+{
+    bool found = false;
+    for (uint32_t i = sets->n; i-- > 0 && (!found || out->s.n_ctx + STEP <= most);) {
+        found = place_largest(p, sets->mask[i], s, found ? out->s.n_ctx + STEP : least, most, out, err) || found;
+        if (err->code != ERR_NONE)
+            return false;
+    }
+    for (uint32_t i = 0; found && __builtin_popcount(sets->mask[i]) < __builtin_popcount(place_cards(out)); i++)
+        if (place_largest(p, sets->mask[i], s, out->s.n_ctx, out->s.n_ctx, out, err) || err->code != ERR_NONE)
+            break;
+    return found && err->code == ERR_NONE;
+}
+
+/* No set holds the target context: the largest context there is, with a coarser cache if a useful one needs that. */
 static bool shrink_context(struct placer *p, const struct law_settings *s, struct placement *out,
                            struct err *err)
 {
     static const uint32_t types[] = {GGUF_TYPE_F16, GGUF_TYPE_Q8_0, GGUF_TYPE_Q4_0};
-    uint32_t mask = largest_set(p), useful = s->n_ctx < USEFUL_CONTEXT ? s->n_ctx : USEFUL_CONTEXT;
+    struct card_sets sets;
+    uint32_t most = sets_most_cards(p), useful = s->n_ctx < USEFUL_CONTEXT ? s->n_ctx : USEFUL_CONTEXT;
+    if (!sets_make(p, p->wish->spread ? most : 1, most, &sets))
+        return err_set(err, ERR_1201, "no memory for the sets of cards");
+    p->best.proved = !sets.truncated && !place_draft_open(p);
+    p->best.objective = "context";
     for (int pass = 0; pass < 2; pass++) {
         for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
             struct err quiet = {0};
             struct law_settings t = *s;
             set_kv(&t, p->wish, types[i]);
             uint32_t least = pass == 0 ? useful : p->wish->min_context;
-            if (place_largest(p, mask, &t, least, s->n_ctx, out, &quiet))
+            if (largest_of_all(p, &sets, &t, least, s->n_ctx, out, &quiet)) {
+                p->best.best = out->law.n_ctx;
                 return true;
+            }
+            if (quiet.code != ERR_NONE && err_kind(quiet.code) != ERR_KIND_USAGE) {
+                *err = quiet;
+                return false;
+            }
         }
     }
+    p->best.objective = NULL;
     struct law_settings t = *s; /* nothing fits: what is missing is said for a modest context */
     t.n_ctx = t.n_ctx < CPU_CONTEXT ? t.n_ctx : CPU_CONTEXT;
-    return place_on(p, mask, &t, out, err);
+    return place_nearest(p, &t, out, err);
 }
 
 static bool cards_are_given(const struct plan_wish *w)
@@ -118,17 +181,18 @@ static bool choose_fewest(struct placer *p, struct law_settings *s, struct place
     if (!fewest_cards(p, s, out, err))
         return false;
     if (!out->fits)
-        return ctx_open ? shrink_context(p, s, out, err) : place_on(p, largest_set(p), s, out, err);
+        return ctx_open ? shrink_context(p, s, out, err) : place_nearest(p, s, out, err);
     struct placement wider;
     struct err quiet = {0};
     if (ctx_open && place_largest(p, place_cards(out), s, s->n_ctx, context_limit(p), &wider, &quiet))
         *out = wider;
     p->best.objective = "cards";
     p->best.best = __builtin_popcount(place_cards(out));
+    p->best.proved = p->best.proved && (p->best.best <= 2 || !place_draft_open(p));
     return true;
 }
 
-bool place_choose(struct placer *p, struct placement *out, struct err *err)
+static bool choose_all(struct placer *p, struct placement *out, struct err *err)
 {
     const struct plan_wish *w = p->wish;
     struct law_settings s = w->s;
@@ -149,5 +213,13 @@ bool place_choose(struct placer *p, struct placement *out, struct err *err)
         return choose_fewest(p, &s, out, err);
     if (!goal_choose(p, &s, out, err))
         return false;
-    return out->fits || (ctx_open ? shrink_context(p, &s, out, err) : place_on(p, largest_set(p), &s, out, err));
+    return out->fits || choose_fewest(p, &s, out, err);
+}
+
+bool place_choose(struct placer *p, struct placement *out, struct err *err)
+{
+    p->doubt = false;
+    bool ok = choose_all(p, out, err);
+    p->best.proved = p->best.proved && !p->doubt;
+    return ok;
 }

@@ -23,8 +23,7 @@ static double part_bytes(const struct speed_part *p)
 static void add_layer(const struct speed_work *w, uint32_t il, const struct speed_card *card,
                       double host_gbs, struct share *s)
 {
-    enum { CELLS = 64 }; /* as speed_estimate's decode */
-    double ns = speed_layer_ns(speed_coefs, w, il, card, host_gbs, CELLS);
+    double ns = speed_layer_ns(speed_coefs, w, il, card, host_gbs, SPEED_EMPTY_CELLS);
     if (!w->layer[il].loaded || ns < 0)
         return;
     s->layers++;

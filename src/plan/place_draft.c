@@ -171,6 +171,32 @@ uint32_t place_draft_spots(const struct placer *p, uint32_t mask, const struct l
     return n;
 }
 
+bool place_draft_open(const struct placer *p)
+{
+    return p->wish->draft && !(p->wish->given & GIVEN_DRAFT_CARDS) && p->machine->n_devices > 1;
+}
+
+bool place_may_go_on(const struct placer *p, bool more, struct err *err)
+{
+    if (!p->wish->draft || !more || err_kind(err->code) != ERR_KIND_USAGE)
+        return false;
+    *err = (struct err){0};
+    return true;
+}
+
+uint32_t place_drafted(const struct placer *p, uint32_t streams)
+{
+    const struct plan_wish *w = p->wish;
+    bool counts = w->speculation == SPEC_DRAFT || (w->speculation == SPEC_NEXTN && !w->draft);
+    return counts && streams == 1 ? w->drafted : 0;
+}
+
+double place_pass_tokens(const struct placer *p, uint32_t streams)
+{
+    uint32_t drafted = place_drafted(p, streams);
+    return drafted ? speculation_tokens(speculation_rate(p->wish->speculation)->likely, drafted) : 1;
+}
+
 static void speed_case_of(struct placer *p, uint32_t mask, struct machine *sub, struct speed_card *cards,
                           struct speed_case *out)
 {
@@ -191,9 +217,9 @@ void place_speculation(struct placer *p, const struct placement *pl, struct spec
     struct speed_case main = {.model = p->model, .settings = &pl->s, .placement = &pl->law};
     struct speed_case draft = {.model = p->wish->draft, .settings = &pl->draft_s, .placement = &pl->draft};
     struct speed speed;
-    bool own = p->wish->speculation == SPEC_NEXTN && !p->wish->draft;
+    bool own = !p->wish->draft;
     *out = (struct speculation_gain){0};
-    if (!pl->draft.n_ctx || (!own && p->wish->speculation != SPEC_DRAFT))
+    if (!pl->draft.n_ctx || !place_drafted(p, 1))
         return;
     speed_case_of(p, pl->mask, &main_sub, main_cards, &main);
     speed_case_of(p, pl->draft_mask, &draft_sub, draft_cards, &draft);

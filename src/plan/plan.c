@@ -8,6 +8,7 @@
 #include "plan/mtp.h"
 #include "plan/options.h"
 #include "plan/place.h"
+#include "plan/shares.h"
 
 #define GIB ((uint64_t)1 << 30)
 #define MIB ((uint64_t)1 << 20)
@@ -203,20 +204,30 @@ static bool place_command(struct placer *p, struct placement *out, struct err *e
     return ok;
 }
 
-/* The chosen placement with every layer in its graph; should that need more than the search saw, the next smaller
- * contexts are tried whole. */
-static bool confirm(struct placer *placer, struct placement *pl, struct err *err)
+static bool search(struct placer *placer, struct placement *pl, struct err *err)
 {
+    placer->book = shares_open(placer, SHARES_BOOK);
+    return place_choose(placer, pl, err) && mtp_decide(placer, pl, err);
+}
+
+/* The choice with every layer in its graph; should that need more than the search saw, all is searched whole. */
+static bool choose(struct placer *placer, struct placement *pl, struct err *err)
+{
+    const struct plan_wish *wish = placer->wish;
+    if (!search(placer, pl, err))
+        return false;
     bool fitted = pl->fits;
     if (!place_exactly(placer, pl, err))
         return false;
-    bool open = !(placer->wish->given & GIVEN_CTX);
-    while (fitted && !pl->fits && open && pl->s.n_ctx > placer->wish->min_context + 256) {
-        pl->s.n_ctx -= 256;
-        if (!place_exactly(placer, pl, err))
-            return false;
-    }
-    return true;
+    if (!fitted || pl->fits)
+        return true;
+    placer->quick = false;
+    placer->wish = wish;
+    placer->mtp = NULL;
+    bool ok = search(placer, pl, err);
+    placer->quick = true;
+    placer->book = NULL;
+    return ok;
 }
 
 /* What lies in host memory where the cards are too small: shown beside the plan that was asked for. */
@@ -251,7 +262,7 @@ bool plan_make(const struct model *model, const struct machine *machine,
     for (uint32_t i = 0; i < machine->n_devices; i++)
         speed_card_make(speed_coefs, &machine->devices[i], &placer.cards[i]);
     bool ok = wish->as_command ? place_command(&placer, pl, err)
-                               : place_choose(&placer, pl, err) && mtp_decide(&placer, pl, err) && confirm(&placer, pl, err);
+                               : choose(&placer, pl, err);
     if (!ok)
         return false;
     if (!take(&placer, pl, p, err))

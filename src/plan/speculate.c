@@ -47,3 +47,13 @@ bool speculate(const struct speed_case *main, const struct speed_case *draft, ui
     out->decode = (struct speed_range){plain->tps * out->gain, plain->low * out->low, plain->high * out->high};
     return true;
 }
+
+double speculation_layer_ns(const struct speed_work *w, uint32_t layer, const struct speed_card *card, double host_gbs,
+                            uint32_t drafted, bool of_draft)
+{
+    enum speed_step part = of_draft ? STEP_MODEL : STEP_NEXTN;
+    double verify = of_draft ? 0 : speed_layer_step_ns(speed_coefs, w, layer, card, host_gbs, STEP_MODEL, drafted + 1);
+    double one = speed_layer_step_ns(speed_coefs, w, layer, card, host_gbs, part, 1);
+    double follow = speed_layer_step_ns(speed_coefs, w, layer, card, host_gbs, part, drafted + 1);
+    return verify + drafted * one + follow;
+}

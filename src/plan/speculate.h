@@ -31,4 +31,9 @@ double speculation_tokens(double rate, uint32_t drafted);
 bool speculate(const struct speed_case *main, const struct speed_case *draft, uint32_t drafted,
                const struct speed_range *plain, struct speculation_gain *out);
 
+/* A layer's part of such a step on one card or on the host (card NULL): of the model with its own NextN blocks, or of a
+ * draft model. */
+double speculation_layer_ns(const struct speed_work *w, uint32_t layer, const struct speed_card *card, double host_gbs,
+                            uint32_t drafted, bool of_draft);
+
 #endif

@@ -15,7 +15,6 @@
 #define REDUCE_NVL_NS    15e3
 #define ROW_NS           350e3 /* -sm row: what a layer spends on gathering */
 #define HOST_CORE_GFLOPS 35    /* prefill on AVX2 */
-#define EMPTY_CELLS      64    /* on average in tg128 of llama-bench */
 #define OFFLOAD_MIN      32    /* tokens from which the engine copies host weights to a card */
 
 struct spread {
@@ -237,26 +236,34 @@ double speed_hop_ns(const double *coefs)
     return 1e3 * coefs[SPEED_HOP_US];
 }
 
-double speed_layer_streams_ns(const double *coefs, const struct speed_work *w, uint32_t layer,
-                              const struct speed_card *card, double host_gbs, uint32_t streams,
-                              uint32_t cells)
+/* One layer alone: tokens of so many streams together. < 0: unknown. */
+static double layer_ns(const double *coefs, const struct speed_work *w, uint32_t layer,
+                       const struct speed_card *card, double host_gbs, uint32_t tokens,
+                       uint32_t streams, uint32_t cells)
 {
     struct frame f = {.k = coefs, .w = w, .host_gbs = host_gbs};
     struct bill b = {0};
     const struct speed_layer *l = &w->layer[layer];
-    if (!l->loaded)
-        return 0;
     if ((card && card->read_gbs <= 0) || (!card && host_gbs <= 0))
         return -1;
     if (card) {
         f.card[0] = *card;
-        pay_weights(&f, &b, layer, 0, 1, streams);
+        pay_weights(&f, &b, layer, 0, 1, tokens);
     } else {
-        pay_host_part(&f, &b, l, &l->card, streams, false);
+        pay_host_part(&f, &b, l, &l->card, tokens, false);
     }
     pay_cache(&f, &b, layer, card ? 0 : LAW_HOST, 1, streams, cells);
-    pay_host_part(&f, &b, l, &l->host, streams, card != NULL);
+    pay_host_part(&f, &b, l, &l->host, tokens, card != NULL);
     return b.sum;
+}
+
+double speed_layer_streams_ns(const double *coefs, const struct speed_work *w, uint32_t layer,
+                              const struct speed_card *card, double host_gbs, uint32_t streams,
+                              uint32_t cells)
+{
+    return w->layer[layer].loaded
+               ? layer_ns(coefs, w, layer, card, host_gbs, streams, streams, cells)
+               : 0;
 }
 
 double speed_layer_ns(const double *coefs, const struct speed_work *w, uint32_t layer,
@@ -484,16 +491,16 @@ bool speed_estimate(const struct speed_case *in, struct speed *out)
                         &own_work);
     if (!frame_make(in, in->work ? in->work : &own_work, &f))
         return false;
-    decode_bill(&f, 1, 1, EMPTY_CELLS, &b);
+    decode_bill(&f, 1, 1, SPEED_EMPTY_CELLS, &b);
     out->decode = range_of(&b, 1);
     find_limit(&f, in->machine, &b, out);
     out->confidence = find_confidence(&f, in->machine, &b);
-    decode_bill(&f, 1, 1, fmax(in->depth, EMPTY_CELLS), &b);
+    decode_bill(&f, 1, 1, fmax(in->depth, SPEED_EMPTY_CELLS), &b);
     out->decode_depth = range_of(&b, 1);
     uint32_t streams = in->streams               ? in->streams
                        : in->settings->n_seq_max ? in->settings->n_seq_max
                                                  : 1;
-    decode_bill(&f, streams, streams, fmax(in->depth, EMPTY_CELLS), &b);
+    decode_bill(&f, streams, streams, fmax(in->depth, SPEED_EMPTY_CELLS), &b);
     out->throughput = range_of(&b, streams);
     if (streams > 1) {
         out->throughput.low *= SPREAD_STREAMS.low;
@@ -503,17 +510,29 @@ bool speed_estimate(const struct speed_case *in, struct speed *out)
     return out->decode.tps > 0;
 }
 
+/* Whether the NextN block's pass goes through this layer: the block itself, and the head where it has none. */
+static bool nextn_runs(const struct speed_work *w, uint32_t il)
+{
+    bool runs = w->layer[il].drafts;
+    for (uint32_t i = 0; i + 1 < w->n_layers && il + 1 == w->n_layers; i++)
+        runs = runs || (w->layer[i].drafts && !w->layer[i].own_head);
+    return runs;
+}
+
+double speed_layer_step_ns(const double *coefs, const struct speed_work *w, uint32_t layer,
+                           const struct speed_card *card, double host_gbs, enum speed_step step, uint32_t n)
+{
+    bool runs = step == STEP_NEXTN ? nextn_runs(w, layer) : w->layer[layer].loaded;
+    return runs ? layer_ns(coefs, w, layer, card, host_gbs, n, 1, SPEED_EMPTY_CELLS) : 0;
+}
+
 /* The block lies with the model's last layers, the head with the output layer. */
 static void nextn_bill(const struct frame *f, double n, struct bill *b)
 {
     *b = (struct bill){0};
-    for (uint32_t il = 0; il + 1 < f->w->n_layers; il++) {
-        if (!f->w->layer[il].drafts)
-            continue;
-        pay_layer(f, b, il, place_of(f, il), n, 1, EMPTY_CELLS);
-        if (!f->w->layer[il].own_head)
-            pay_layer(f, b, f->w->n_layers - 1, place_of(f, f->w->n_layers - 1), n, 1, EMPTY_CELLS);
-    }
+    for (uint32_t il = 0; il < f->w->n_layers; il++)
+        if (nextn_runs(f->w, il))
+            pay_layer(f, b, il, place_of(f, il), n, 1, SPEED_EMPTY_CELLS);
 }
 
 double speed_step_ns(const struct speed_case *in, enum speed_step step, uint32_t n)
@@ -525,6 +544,6 @@ double speed_step_ns(const struct speed_case *in, enum speed_step step, uint32_t
         speed_work_make(in->model, in->settings, in->placement->flash_on, in->assignment, &own_work);
     if (!frame_make(in, in->work ? in->work : &own_work, &f))
         return -1;
-    step == STEP_NEXTN ? nextn_bill(&f, n, &b) : decode_bill(&f, n, 1, EMPTY_CELLS, &b);
+    step == STEP_NEXTN ? nextn_bill(&f, n, &b) : decode_bill(&f, n, 1, SPEED_EMPTY_CELLS, &b);
     return b.sum;
 }

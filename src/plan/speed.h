@@ -140,6 +140,8 @@ void speed_work_make(const struct model *m, const struct law_settings *s, bool f
 /* Host memory in GB/s that CPU inference reaches, guessed from the number of cores. */
 double speed_host_gbs(const struct host *h);
 
+enum { SPEED_EMPTY_CELLS = 64 }; /* an "empty" context: what tg128 of llama-bench sees on average */
+
 /* Decode time of one layer on one card, cells tokens deep, in ns; < 0: unknown. Sums over layers
  * and hops give speed_estimate's decode. card NULL: on the host with host_gbs. */
 double speed_layer_ns(const double *coefs, const struct speed_work *w, uint32_t layer,
@@ -155,6 +157,9 @@ struct speed_case;
  * with mtp) and the head. <= 0: unknown. */
 enum speed_step { STEP_MODEL, STEP_NEXTN };
 double speed_step_ns(const struct speed_case *in, enum speed_step step, uint32_t n);
+/* One layer's part of it on one card, or on the host (card NULL); < 0: unknown. */
+double speed_layer_step_ns(const double *coefs, const struct speed_work *w, uint32_t layer,
+                           const struct speed_card *card, double host_gbs, enum speed_step step, uint32_t n);
 
 struct speed_case {
     const struct model *model;

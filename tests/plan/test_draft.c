@@ -10,7 +10,7 @@
 
 #include "base/file.h"
 #include "model/profile.h"
-#include "plan/plan.h"
+#include "plan/place.h"
 
 #define GIB ((uint64_t)1 << 30)
 
@@ -127,6 +127,113 @@ static void no_other_place_is_better(void **state)
                 fail_msg("%s goal %d: cards %x give %f, chosen were %f (%f tok/s)", sets[i / 2], (int)goals[i % 2],
                          mask, plan.optimality.best, best, tps);
         }
+    }
+}
+
+/* The best of all splits of one set at one place of the draft; every card takes a layer. */
+static void try_splits(struct placer *p, struct placement *pl, uint32_t card, uint32_t left, double *best)
+{
+    uint32_t n = (uint32_t)__builtin_popcount(pl->mask), most = left - (n - 1 - card);
+    for (uint32_t count = card + 1 < n ? 1 : left; count <= most; count++) {
+        pl->s.tensor_split[card] = count;
+        if (card + 1 < n) {
+            try_splits(p, pl, card + 1, left - count, best);
+            continue;
+        }
+        struct arena_mark mark = arena_mark(&arena);
+        if (!place_evaluate(p, pl, &err))
+            fail_msg("%s", err.title);
+        double rate = pl->fits ? place_rate(p, pl, 0, 1) : 0;
+        *best = rate > *best ? rate : *best;
+        arena_rewind(&arena, mark);
+    }
+}
+
+/* Every set of cards with the draft on one, or on the same ones; with `any` on whatever there is. */
+static double try_all(const struct plan_wish *w, uint32_t n_ctx, bool any)
+{
+    double best = 0;
+    struct speed_card speeds[MACHINE_MAX_DEVICES];
+    struct placer p = {.model = &model, .machine = &machine, .wish = w, .arena = &arena, .cards = speeds, .quick = true};
+    for (uint32_t i = 0; i < machine.n_devices; i++)
+        speed_card_make(speed_coefs, &machine.devices[i], &speeds[i]);
+    for (uint32_t mask = 1; mask < 1u << machine.n_devices; mask++) {
+        for (uint32_t at = 0; at < 1u << machine.n_devices; at++) {
+            uint32_t n = (uint32_t)__builtin_popcount(mask);
+            bool place = at == mask || (w->draft && at && (any || __builtin_popcount(at) == 1));
+            if (!place)
+                continue;
+            struct placement pl = {.mask = mask, .draft_mask = at, .s = w->s};
+            pl.s.n_ctx = n_ctx;
+            pl.s.flash = FLASH_ON;
+            pl.s.split = n > 1 ? SPLIT_LAYER : SPLIT_NONE;
+            pl.s.n_tensor_split = n > 1 ? n : 0;
+            try_splits(&p, &pl, 0, model.n_layers + 1, &best);
+        }
+    }
+    return best;
+}
+
+static void equals_brute_force(const char *sets, const struct plan_wish *wish)
+{
+    struct plan_wish w = *wish;
+    w.given |= GIVEN_TYPE_K | GIVEN_TYPE_V | GIVEN_SPEC_TYPE;
+    w.safety_margin = 0;
+    w.goal = GOAL_CONTEXT;
+    cards(sets);
+    make(&w);
+    uint32_t most = plan.law.n_ctx;
+    bool fits = plan.verdict == VERDICT_FITS && plan.optimality.objective;
+    if (fits != (try_all(&w, fits ? most : w.min_context, false) > 0) ||
+        (fits && most < model.hp.n_ctx_train && try_all(&w, most + 256, plan.optimality.proved) > 0))
+        fail_msg("%s: %u tokens are not the most", sets, fits ? most : 0);
+    if (!fits)
+        return;
+    w.goal = GOAL_SPEED;
+    w.given |= GIVEN_CTX;
+    w.s.n_ctx = most > 1024 ? most / 512 * 256 : most;
+    make(&w);
+    double best = try_all(&w, w.s.n_ctx, plan.optimality.proved);
+    assert_true(plan.optimality.proved || w.draft);
+    if (plan.optimality.best < best * (1 - 1e-9) || plan.optimality.best > best * (1 + 1e-9))
+        fail_msg("%s: %f tok/s, by brute force %f", sets, plan.optimality.best, best);
+}
+
+static void no_other_split_is_better(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"rtx4090", "rtx3090", "rtx3060", "rtx5090"};
+    static const char *const drafts[] = {"qwen2.5-0.5b:Q8_0", "llama-3.2-1b:Q4_K_M", "llama-3.2-3b:Q4_K_M"};
+    static const uint32_t least_mib[] = {1000, 1000, 1900}; /* of the last one only a part fits a card */
+    uint32_t seed = 7;
+    for (int i = 0; i < 24; i++) {
+        reset(NULL);
+        char sets[160] = "";
+        open_model("llama-3.2-1b:Q8_0", &model);
+        open_model(drafts[i % 3], &draft);
+        for (uint32_t card = 0; card < 2 + (uint32_t)i % 4 / 3; card++) {
+            seed = seed * 1664525 + 1013904223;
+            snprintf(sets + strlen(sets), sizeof(sets) - strlen(sets), "%s%s:free=%uMiB", card ? "," : "",
+                     names[seed >> 16 & 3], least_mib[i % 3] + (seed >> 8) % 1600);
+        }
+        struct plan_wish w = with_draft(GOAL_SPEED);
+        equals_brute_force(sets, &w);
+    }
+}
+
+static void no_other_split_is_better_with_own_blocks(void **state)
+{
+    (void)state;
+    static const char *const sets[] = {"rtx5090,rtxpro6000:free=44GiB", "rtxpro6000:free=40GiB,rtx5090,rtx4090:free=20GiB"};
+    for (size_t i = 0; i < 2; i++) {
+        reset(NULL);
+        open_model("glm-4.5-air:Q4_K_M", &model);
+        struct plan_wish w = plan_default_wish();
+        w.speculation = SPEC_NEXTN;
+        w.s.mtp = true;
+        w.s.n_rs_seq = w.drafted;
+        w.s.n_outputs_max = w.s.n_outputs_per_seq = 1 + w.drafted;
+        equals_brute_force(sets[i], &w);
     }
 }
 
@@ -265,6 +372,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(no_other_place_is_better, reset),
+        cmocka_unit_test_setup(no_other_split_is_better, reset),
+        cmocka_unit_test_setup(no_other_split_is_better_with_own_blocks, reset),
         cmocka_unit_test_setup(a_card_too_small_for_a_share_takes_the_draft, reset),
         cmocka_unit_test_setup(what_was_given_for_the_draft_is_kept, reset),
         cmocka_unit_test_setup(the_plain_speed_stays_plain, reset),

@@ -312,10 +312,14 @@ static void more_memory_never_lowers_the_best_value(void **state)
                                        "rtx5090:free=28GiB,rtx4090", "rtx5090,rtx4090", "rtx5090,rtx4090,rtx3060"};
     open_model("llama-3.3-70b:Q4_K_M");
     for (size_t g = 0; g < 4; g++) {
-        double before = 0;
+        double before = 0, fastest = 0;
         for (size_t i = 0; i < 5; i++) {
+            /* what balanced may lose to the best speed grows with it, so that context may go */
+            double speed = goals[g] == GOAL_BALANCED ? make_goal(GOAL_SPEED, sets[i]) : 0;
             double best = make_goal(goals[g], sets[i]);
-            if (best < before * 0.997)
+            bool faster = speed > fastest;
+            fastest = speed;
+            if (best < before * 0.997 && !faster)
                 fail_msg("goal %d: %s gives %f, less gave %f", goals[g], sets[i], best, before);
             before = best;
         }

@@ -70,7 +70,7 @@ static void equals_brute_force_on_random_cases(void **state)
         double slack = dice(3) * 0.01;
         struct search_answer answer;
         struct brute b = {&p, DBL_MAX, DBL_MAX, 0};
-        assert_true(search_split(&p, slack, &a, &answer));
+        assert_true(search_split(&p, false, slack, &a, &answer));
         try_all(&b, 0, 0, 0, 0, false);
         assert_int_equal(answer.feasible, b.best < DBL_MAX);
         if (!answer.feasible)
@@ -100,14 +100,14 @@ static void too_little_room_is_said(void **state)
     uint64_t bytes[1] = {10};
     struct search_problem p = {.n_layers = 1, .n_cards = 1, .ns = ns, .bytes = bytes, .room = {9}};
     struct search_answer answer;
-    assert_true(search_split(&p, 0, &a, &answer));
+    assert_true(search_split(&p, false, 0, &a, &answer));
     assert_false(answer.feasible);
     p.room[0] = 10;
-    assert_true(search_split(&p, 0, &a, &answer));
+    assert_true(search_split(&p, false, 0, &a, &answer));
     assert_true(answer.feasible && answer.fill == 1.0);
     p.n_cards = 2; /* one layer cannot occupy two cards */
     p.room[1] = 100;
-    assert_true(search_split(&p, 0, &a, &answer));
+    assert_true(search_split(&p, false, 0, &a, &answer));
     assert_false(answer.feasible);
     arena_finish(&a);
 }
