@@ -329,6 +329,10 @@ static void add_optimality(struct json *j, const struct plan *p)
     json_key_str(j, "objective", o->objective);
     json_key(j, "value");
     o->objective ? json_add_f64(j, o->best) : json_add_null(j);
+    json_key_str(j, "value_of", plan_value_of(o));
+    json_key_str(j, "unit", plan_value_unit(o));
+    json_key(j, "bound");
+    o->objective && o->proved ? json_add_f64(j, o->best) : json_add_null(j);
     json_key(j, "runner_up");
     if (o->runner_up) {
         json_open_object(j);

@@ -233,6 +233,11 @@ static void add_optimality(struct json *j, const struct vllm_plan *p)
 {
     static const char *const names[] = {"cards", "cards", "context", "decode_tps",
                                         "throughput_tps"};
+    static const char *const values[] = {
+        "GPUs that are used; the fewer the better", "GPUs that are used; the fewer the better",
+        "tokens of context of one sequence", "tokens per second of one stream",
+        "tokens per second of all streams together"};
+    struct plan_optimality named = {.objective = names[p->wish.goal]};
     char choice[64];
     json_key(j, "optimality");
     json_open_object(j);
@@ -240,6 +245,10 @@ static void add_optimality(struct json *j, const struct vllm_plan *p)
     json_key_u64(j, "candidates", p->candidates);
     json_key_str(j, "objective", names[p->wish.goal]);
     json_key_f64(j, "value", objective(p, &p->choice));
+    json_key_str(j, "value_of", values[p->wish.goal]);
+    json_key_str(j, "unit", plan_value_unit(&named));
+    json_key(j, "bound");
+    p->proved ? json_add_f64(j, objective(p, &p->choice)) : json_add_null(j);
     json_key(j, "runner_up");
     if (p->has_runner_up) {
         snprintf(choice, sizeof(choice), "%u cards, tp %u pp %u", p->runner_up.n_cards,

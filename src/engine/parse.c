@@ -349,7 +349,35 @@ static bool card_of_kind(const char *word, const struct machine *m, enum backend
     return false;
 }
 
-/* Cards that the drivers show to the engine. */
+static bool lists_server(const char *list, const char *server)
+{
+    size_t len = strlen(server);
+    for (const char *p = list; *p;) {
+        size_t n = strcspn(p, ",");
+        if (n == len && strncasecmp(p, server, n) == 0)
+            return true;
+        p += n;
+        p += *p == ',';
+    }
+    return false;
+}
+
+/* Remote cards the engine can see: those of --rpc. Without it all are meant, unless the command says which local ones. */
+static uint32_t visible_remotes(const struct engine_request *r, const struct machine *m)
+{
+    uint32_t mask = 0;
+    bool local = false;
+    for (int kind = 0; kind < 4; kind++)
+        local = local || r->visible[kind];
+    for (uint32_t i = 0; i < m->n_devices; i++) {
+        const char *server = m->devices[i].rpc;
+        if (server && (r->rpc ? lists_server(r->rpc, server) : !local || r->devices))
+            mask |= 1u << i;
+    }
+    return mask;
+}
+
+/* Cards that the drivers and --rpc show to the engine. */
 static bool visible_cards(const struct engine_request *r, const struct machine *m, uint32_t *mask,
                           struct err *err)
 {
@@ -364,6 +392,10 @@ static bool visible_cards(const struct engine_request *r, const struct machine *
             if (!m->devices[i].rpc && m->devices[i].backend == (enum backend)kind)
                 *mask &= named | ~(1u << i);
     }
+    for (uint32_t i = 0; i < m->n_devices; i++)
+        if (m->devices[i].rpc)
+            *mask &= ~(1u << i);
+    *mask |= visible_remotes(r, m);
     return true;
 }
 

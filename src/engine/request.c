@@ -385,6 +385,7 @@ static bool apply_text(struct engine_request *r, const struct flag *f, const cha
     case FLAG_MMPROJ: r->mmproj_ref = v; return true;
     case FLAG_DRAFT: r->draft_ref = v; return true;
     case FLAG_DEVICE: r->devices = v; return true;
+    case FLAG_RPC: r->rpc = v; return true;
     case FLAG_DRAFT_DEVICE: r->draft_devices = v; return true;
     case FLAG_SPEC_TYPE: return set_spec_type(r, f, v, err);
     case FLAG_LORA:

@@ -33,6 +33,7 @@ struct engine_request {
     const char *program;     /* as written, "llama-server" */
     const char *model_ref, *mmproj_ref, *draft_ref;
     const char *devices;     /* -dev, NULL: all */
+    const char *rpc;         /* --rpc, NULL: not given */
     const char *draft_devices; /* -devd, NULL: as -dev */
     const char *visible[4];  /* per enum backend: what the variable of that driver names, NULL: not set */
     const char *spec_type;   /* --spec-type as written, NULL: not given */

@@ -1,6 +1,7 @@
 /* compute: builds and lays out the engine's graphs; the largest of each buffer stays. */
 #include "law/compute.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "law/estimate.h"
@@ -231,6 +232,27 @@ static bool reserve_generation(const struct compute_setup *u, bool *flash_on, st
     return reserve_one(u, &next, NULL, scratch, r, err);
 }
 
+/* The prompt graph of one sequence still spreads its tokens evenly over the cache of every sequence. */
+static bool check_even(const struct compute_setup *u, uint32_t n_tokens, struct err *err)
+{
+    uint32_t n = u->c->n_streams, even = n_tokens / n * n;
+    if (n_tokens % n == 0)
+        return true;
+    uint32_t slots = n;
+    while (n_tokens % slots)
+        slots--;
+    char ubatch[32], parallel[32];
+    snprintf(ubatch, sizeof(ubatch), "-ub %u", even);
+    snprintf(parallel, sizeof(parallel), "-np %u", slots);
+    err_set(err, ERR_2110, "%s cannot serve %u sequences with prompts of %u tokens a batch", u->m->name, n, n_tokens);
+    err_why(err, "the engine lays such a batch over the %u sequences' caches: %u is no multiple of %u, it would abort", n,
+            n_tokens, n);
+    if (even)
+        err_fix(err, ubatch, "take the nearest multiple of %u", n);
+    err_fix(err, parallel, "or fewer sequences");
+    return err_fix(err, "-kvu", "or one cache for all sequences");
+}
+
 static bool reserve_prompt(const struct compute_setup *u, bool flash_on, struct arena *scratch,
                            struct reservation *r, struct err *err)
 {
@@ -243,6 +265,8 @@ static bool reserve_prompt(const struct compute_setup *u, bool flash_on, struct 
     /* these two need most with one sequence, so the engine's second prompt graph has just that */
     bool one =
         !strcmp(u->m->architecture, "kimi-linear") || !strcmp(u->m->architecture, "minimax-01");
+    if (one && n_seqs > 1 && !check_even(u, n_tokens, err))
+        return false;
     uint32_t n_splits = r->n_splits, n_nodes = r->n_nodes;
     prompt.n_seqs = 1;
     bool ok = !one || n_seqs == 1 || reserve_one(u, &prompt, NULL, scratch, r, err);

@@ -120,12 +120,26 @@ static uint32_t context_max(const struct plan *p)
     return 0;
 }
 
+static bool fits(const struct plan *p)
+{
+    return p->verdict != VERDICT_NO_FIT;
+}
+
+/* What a plan that does not fit asks for, nobody gets. */
+static void only_if_it_fits(const struct compare *c, struct compare_row *r)
+{
+    bool a = fits(c->plan[0]), b = fits(c->plan[1]);
+    if (!a || !b)
+        r->better = a ? COMPARE_A : b ? COMPARE_B : COMPARE_OTHER;
+}
+
 static void add_contexts(struct compare *c)
 {
     struct compare_row *r = add(c, "context", "context", COMPARE_COUNT);
     for (int i = 0; i < 2; i++)
         set(r, i, true, c->plan[i]->law.n_ctx);
     r->better = more_is_better(r);
+    only_if_it_fits(c, r);
     r = add(c, "context_max", "max context", COMPARE_COUNT);
     for (int i = 0; i < 2; i++)
         set(r, i, context_max(c->plan[i]) > 0, context_max(c->plan[i]));
@@ -236,11 +250,6 @@ static const struct compare_row *find(const struct compare *c, const char *key)
         if (strcmp(c->rows[i].key, key) == 0 && c->rows[i].has[0] && c->rows[i].has[1])
             return &c->rows[i];
     return NULL;
-}
-
-static bool fits(const struct plan *p)
-{
-    return p->verdict != VERDICT_NO_FIT;
 }
 
 /* "about twice", "12 % more" */

@@ -134,6 +134,56 @@ static bool explain_runner_up(struct plan *p, struct arena *arena)
     return say(p, arena, "second best: %s with %.1f tok/s, against %.1f", o->runner_up, o->runner_up_value, o->best);
 }
 
+struct value_words {
+    const char *objective, *unit, *of;
+};
+#define WORTH "as if the KV cache were f16, times the worth of a cache type that was chosen: f16 1, q8_0 0.97, q4_0 0.9"
+static const struct value_words value_words[] = {
+    {"context", "tokens", "tokens of context, all sequences together"},
+    {"cards", "GPUs", "GPUs that are used; the fewer the better"},
+    {"decode_tps", "tokens/s", "tokens per second of one stream at an empty context, " WORTH},
+    {"throughput_tps", "tokens/s", "tokens per second of all streams together, each context half full, " WORTH},
+};
+
+static const struct value_words *words_of(const struct plan_optimality *o)
+{
+    for (size_t i = 0; o->objective && i < sizeof(value_words) / sizeof(value_words[0]); i++)
+        if (strcmp(value_words[i].objective, o->objective) == 0)
+            return &value_words[i];
+    return NULL;
+}
+
+const char *plan_value_of(const struct plan_optimality *o)
+{
+    const struct value_words *w = words_of(o);
+    return w ? w->of : NULL;
+}
+
+const char *plan_value_unit(const struct plan_optimality *o)
+{
+    const struct value_words *w = words_of(o);
+    return w ? w->unit : NULL;
+}
+
+/* The bound that a search leaves behind. */
+static bool explain_proof(struct plan *p, const char *goal, struct arena *arena)
+{
+    const struct plan_optimality *o = &p->optimality;
+    char value[32], tried[32];
+    if (p->wish.given & (GIVEN_TENSOR_SPLIT | GIVEN_MAIN_GPU | GIVEN_SPLIT_MODE))
+        return say(p, arena, "goal %s: the split was given, so only what it leaves open was chosen", goal);
+    if (!o->objective || !o->proved)
+        return say(p, arena, o->objective ? "not proved: a choice that was not looked at may be better"
+                                          : "nothing was proved: no choice fits");
+    if (strcmp(o->objective, "context") == 0)
+        return say(p, arena, "proved: no cards, KV type or split give more than %s tokens; %s placements worked out, the rest ruled out by bounds",
+                   str_grouped((uint64_t)o->best, value), str_grouped(o->candidates, tried));
+    if (strcmp(o->objective, "cards") == 0)
+        return say(p, arena, "proved: no fewer cards do; the goal could not be met");
+    return say(p, arena, "proved: no cards, KV type or split give more than %.1f tok/s; %s placements worked out, the rest ruled out by bounds",
+               o->best, str_grouped(o->candidates, tried));
+}
+
 /* Which cards a goal left out, and how sure the choice is. */
 static bool explain_goal(struct plan *p, struct arena *arena)
 {
@@ -147,13 +197,7 @@ static bool explain_goal(struct plan *p, struct arena *arena)
         return false;
     if (o->runner_up && !explain_runner_up(p, arena))
         return false;
-    if (o->proved)
-        return say(p, arena,
-                   "proved: every set of cards and split was looked at or ruled out by a bound");
-    if (p->wish.given & (GIVEN_TENSOR_SPLIT | GIVEN_MAIN_GPU | GIVEN_SPLIT_MODE))
-        return say(p, arena, "goal %s: the split was given, so only what it leaves open was chosen",
-                   goals[p->wish.goal]);
-    return say(p, arena, "not proved: there are more sets of cards than were looked at");
+    return explain_proof(p, goals[p->wish.goal], arena);
 }
 
 /* Where the model's own architecture or the cards leave the speed open. */

@@ -113,11 +113,15 @@ struct plan_alternative {
 struct plan_optimality {
     bool proved;          /* every set of cards, cache type and split was looked at or ruled out by a bound */
     uint64_t candidates;  /* placements worked out */
-    const char *objective; /* "context", "decode_tps", "throughput_tps", "cards" */
-    double best;
+    const char *objective; /* "context", "decode_tps", "throughput_tps", "cards"; NULL: nothing was chosen */
+    double best;           /* when proved also the bound: no other choice gives more (of cards: takes fewer) */
     const char *runner_up; /* the next best choice in words, NULL: there is no other */
     double runner_up_value;
 };
+
+/* What best counts, in words, and its unit; NULL without an objective. */
+const char *plan_value_of(const struct plan_optimality *o);
+const char *plan_value_unit(const struct plan_optimality *o);
 
 enum { PLAN_MAX_ALTERNATIVES = 12, PLAN_MAX_REASONS = 16 };
 

@@ -211,6 +211,33 @@ static void devices_are_picked_by_the_engines_names(void **state)
     assert_int_equal(err.code, ERR_2101);
 }
 
+/* As the program writes it: local cards by UUID in the environment, remote ones by --rpc. */
+static void some_local_and_some_remote_cards_are_read_back(void **state)
+{
+    (void)state;
+    struct machine real = {0}, m;
+    uint32_t mask;
+    assert_true(machine_parse_gpus("24GiB,12GiB,rpc://h:1:8GiB,rpc://h:2:8GiB", &real, &arena, &m, &err));
+    for (uint32_t i = 0; i < m.n_devices; i++)
+        if (!m.devices[i].rpc)
+            m.devices[i].uuid = m.devices[i].total_bytes > (16ull << 30) ? "GPU-aaaa-large" : "GPU-bbbb-small";
+    assert_true(parse("llama-server -m m.gguf --rpc h:2", NULL));
+    r.visible[BACKEND_CUDA] = "GPU-bbbb-small";
+    assert_true(request_cards(&r, &m, &mask, &err));
+    assert_int_equal(__builtin_popcount(mask), 2);
+    for (uint32_t i = 0; i < m.n_devices; i++)
+        if (mask & (1u << i))
+            assert_string_equal(m.devices[i].rpc ? m.devices[i].rpc : m.devices[i].uuid,
+                                m.devices[i].rpc ? "h:2" : "GPU-bbbb-small");
+    assert_true(parse("llama-server -m m.gguf", NULL));
+    r.visible[BACKEND_CUDA] = "GPU-aaaa-large";
+    assert_true(request_cards(&r, &m, &mask, &err));
+    assert_int_equal(__builtin_popcount(mask), 1);
+    assert_true(parse("llama-server -m m.gguf --rpc h:1,h:2 -dev RPC1", NULL));
+    assert_true(request_cards(&r, &m, &mask, &err));
+    assert_int_equal(__builtin_popcount(mask), 1);
+}
+
 static void no_spelling_stands_twice_in_the_table(void **state)
 {
     (void)state;
@@ -239,6 +266,7 @@ int main(void)
         cmocka_unit_test(drivers_and_names_say_which_cards),
         cmocka_unit_test(what_cannot_be_meant_is_refused),
         cmocka_unit_test(devices_are_picked_by_the_engines_names),
+        cmocka_unit_test(some_local_and_some_remote_cards_are_read_back),
         cmocka_unit_test(no_spelling_stands_twice_in_the_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,6 +96,20 @@ static void only_one_fits_and_neither(void **state)
     assert_true(row("gpu.0.free_after_bytes")->value[1] < 0);
 }
 
+static void a_context_that_does_not_fit_wins_nothing(void **state)
+{
+    (void)state;
+    make(0, "llama-3.1-8b:Q4_K_M", "8GiB", 131072, GGUF_TYPE_F16);
+    make(1, "llama-3.1-8b:Q4_K_M", "8GiB", 4096, GGUF_TYPE_F16);
+    compare();
+    assert_int_equal(plan[0].verdict, VERDICT_NO_FIT);
+    assert_int_equal(row("context")->better, COMPARE_B);
+    assert_true(row("context")->value[0] == 131072);
+    make(1, "llama-3.1-8b:Q4_K_M", "8GiB", 120832, GGUF_TYPE_F16);
+    compare();
+    assert_int_equal(row("context")->better, COMPARE_OTHER);
+}
+
 static void other_cards_stand_by_place(void **state)
 {
     (void)state;
@@ -116,6 +130,7 @@ int main(void)
         cmocka_unit_test_setup(a_coarser_cache_is_weighed, reset),
         cmocka_unit_test_setup(a_plan_beside_itself, reset),
         cmocka_unit_test_setup(only_one_fits_and_neither, reset),
+        cmocka_unit_test_setup(a_context_that_does_not_fit_wins_nothing, reset),
         cmocka_unit_test_setup_teardown(other_cards_stand_by_place, reset, reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
 /* test_plan: decisions a user would notice, over built-in models and imagined cards. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -298,9 +299,7 @@ static void the_fastest_plan_is_the_fastest_there_is(void **state)
         w.s.n_ctx = 8192;
         w.given = GIVEN_CTX | GIVEN_TYPE_K | GIVEN_TYPE_V;
         make(&w);
-        /* among splits within 0.2 % the evener one is taken */
-        assert_true(plan.speed.decode.tps >= best * 0.997);
-        assert_true(plan.speed.decode.tps <= best * 1.0001);
+        assert_true(fabs(plan.speed.decode.tps - best) <= best * 1e-9);
     }
 }
 
@@ -375,6 +374,40 @@ static void a_goal_without_speeds_still_plans(void **state)
     assert_int_equal(plan.speed.confidence, SPEED_NONE);
 }
 
+static void slots_that_split_a_batch_unevenly_are_refused_with_what_works(void **state)
+{
+    (void)state;
+    struct plan_wish w = plan_default_wish();
+    open_model("kimi-linear-48b-a3b:Q4_K_M");
+    cards("h100");
+    w.s.n_ctx = 12288;
+    w.s.n_seq_max = w.s.n_outputs_max = 3;
+    w.given = GIVEN_CTX | GIVEN_PARALLEL;
+    assert_false(plan_make(&model, &machine, &w, &arena, &plan, &err));
+    assert_int_equal(err.code, ERR_2110);
+    assert_non_null(strstr(err.title, "3 sequences"));
+    assert_string_equal(err.fix[0].command, "-ub 510");
+    err = (struct err){0};
+    w.s.n_ubatch = 510;
+    w.given |= GIVEN_UBATCH;
+    make(&w);
+    assert_int_equal(plan.verdict, VERDICT_FITS);
+}
+
+static void the_proved_value_says_what_it_counts(void **state)
+{
+    (void)state;
+    open_model("llama-3.1-8b:Q4_K_M");
+    double best = make_goal(GOAL_SPEED, "rtx3060,rtx5090");
+    assert_int_equal(plan.settings.type_k, GGUF_TYPE_F16);
+    assert_true(fabs(best - plan.speed.decode.tps) < 1e-9 * best);
+    assert_string_equal(plan_value_unit(&plan.optimality), "tokens/s");
+    assert_non_null(strstr(plan_value_of(&plan.optimality), "empty context"));
+    make_goal(GOAL_CONTEXT, "rtx3060,rtx5090");
+    assert_true(plan.optimality.best == plan.law.n_ctx);
+    assert_string_equal(plan_value_unit(&plan.optimality), "tokens");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -396,6 +429,8 @@ int main(void)
         cmocka_unit_test_setup(what_the_engine_refuses_is_no_candidate_of_a_goal, reset),
         cmocka_unit_test_setup(a_command_that_overfills_a_card_is_offered_another_split, reset),
         cmocka_unit_test_setup(a_goal_without_speeds_still_plans, reset),
+        cmocka_unit_test_setup(slots_that_split_a_batch_unevenly_are_refused_with_what_works, reset),
+        cmocka_unit_test_setup(the_proved_value_says_what_it_counts, reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
