@@ -27,21 +27,15 @@ static void finish_pair(struct pair *p)
 /* Options that belong to one plan's answer. */
 static bool check_options(const struct cli *c, struct err *err)
 {
-    static const struct {
-        enum option_id id;
-        const char *name;
-    } others[] = {
+    static const struct plan_side_option others[] = {
         {OPTION_EXPLAIN, "--explain"},
         {OPTION_EXPORT,  "--export" },
         {OPTION_ALL,     "--all"    }
     };
     const char *form = c->words.value[OPTION_OUTPUT];
-    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-        if (!given(c, others[i].id))
-            continue;
-        err_set(err, ERR_2113, "%s shows one plan, compare has two", others[i].name);
-        return err_fix(err, NULL, "use it with plan");
-    }
+    if (!plan_side_refuse(c, others, sizeof(others) / sizeof(others[0]), "shows one plan, compare has two",
+                          "use it with plan", err))
+        return false;
     if (!form || strcmp(form, "text") == 0 || strcmp(form, "json") == 0)
         return true;
     err_set(err, ERR_2113, "-o %s holds one plan, compare has two", form);

@@ -105,10 +105,7 @@ static bool check_side(const struct cli *c, const struct plan_side *s, struct er
 
 static bool check_options(const struct cli *c, enum form *form, struct err *err)
 {
-    static const struct {
-        enum option_id id;
-        const char *name;
-    } others[] = {
+    static const struct plan_side_option others[] = {
         {OPTION_EXPLAIN, "--explain"},
         {OPTION_EXPORT,  "--export" },
         {OPTION_ALL,     "--all"    },
@@ -116,12 +113,9 @@ static bool check_options(const struct cli *c, enum form *form, struct err *err)
         {OPTION_LENGTHS, "--lengths"}
     };
     const char *asked = c->words.value[OPTION_OUTPUT];
-    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-        if (!given(c, others[i].id))
-            continue;
-        err_set(err, ERR_2113, "%s is for one plan, --with makes several", others[i].name);
-        return err_fix(err, NULL, "leave one of them away");
-    }
+    if (!plan_side_refuse(c, others, sizeof(others) / sizeof(others[0]), "is for one plan, --with makes several",
+                          "leave one of them away", err))
+        return false;
     if (c->words.dashes) {
         err_set(err, ERR_2113,
                 "--with chooses places, but a whole command leaves nothing to choose");

@@ -74,6 +74,10 @@ void plan_verdict_line(const struct plan *p, const char *rest, const struct look
 void plan_not_accounted(const struct plan_job *job, const struct look *look, struct str *out);
 void plan_bars(const struct plan *p, const struct look *look, bool layers, struct str *out);
 void plan_numbers(const struct plan *p, const struct look *look, struct str *out);
+struct table;
+enum { PLAN_COLUMNS_MOST = 3 }; /* with more cards the cards become rows */
+/* Columns of such a table: the part, each card, all of them if there are several, how we know. heads is the caller's. */
+void plan_card_columns(const struct plan *p, char heads[PLAN_COLUMNS_MOST][16], struct table *t);
 void plan_others(const struct plan_job *job, const struct look *look, struct str *out);
 void plan_ways(const struct plan_job *job, const struct look *look, struct str *out);
 /* First way out that works, combinations before the others; NULL: no flag does it. */

@@ -8,8 +8,6 @@
 
 #define GIB 1073741824.0
 
-enum { COLUMNS_MOST = 3 }; /* with more cards the cards become rows */
-
 enum part { PART_W, PART_K, PART_CR, PART_OTHER, PART_FREE, PARTS };
 
 static double amount(const struct plan_device *d, enum part part)
@@ -179,19 +177,24 @@ static void add_speculation(const struct plan *p, const char *indent, int width,
         text_wrap(out, indent, (int)strlen(indent), line.data, width);
 }
 
+void plan_card_columns(const struct plan *p, char heads[PLAN_COLUMNS_MOST][16], struct table *t)
+{
+    table_column(t, "GiB", TABLE_LEFT);
+    for (uint32_t i = 0; i < p->n_devices; i++) {
+        snprintf(heads[i], sizeof(heads[i]), "GPU %d", p->devices[i].card->index);
+        table_column(t, heads[i], TABLE_RIGHT);
+    }
+    if (p->n_devices > 1)
+        table_column(t, "all", TABLE_RIGHT);
+    table_column(t, "how we know", TABLE_LEFT);
+}
+
 /* Cards are columns. */
 static void write_columns(const struct plan *p, const struct table_style *style, struct str *out)
 {
     own(own_table) struct table t = {0};
-    char heads[COLUMNS_MOST][16];
-    table_column(&t, "GiB", TABLE_LEFT);
-    for (uint32_t i = 0; i < p->n_devices; i++) {
-        snprintf(heads[i], sizeof(heads[i]), "GPU %d", p->devices[i].card->index);
-        table_column(&t, heads[i], TABLE_RIGHT);
-    }
-    if (p->n_devices > 1)
-        table_column(&t, "all", TABLE_RIGHT);
-    table_column(&t, "how we know", TABLE_LEFT);
+    char heads[PLAN_COLUMNS_MOST][16];
+    plan_card_columns(p, heads, &t);
     for (int part = 0; part < PARTS; part++) {
         own(own_str) struct str know = {0};
         table_cell(&t, part_names[part]);
@@ -283,7 +286,7 @@ void plan_numbers(const struct plan *p, const struct look *look, struct str *out
     struct table_style style = {.width = look->width, .ascii = look->ascii, .indent = 2};
     if (p->n_devices == 0)
         write_host(p, &style, out);
-    else if (p->n_devices <= COLUMNS_MOST)
+    else if (p->n_devices <= PLAN_COLUMNS_MOST)
         write_columns(p, &style, out);
     else
         write_rows(p, &style, out);

@@ -98,3 +98,15 @@ void plan_side_finish(struct plan_side *side)
     arena_finish(&side->cli.arena);
     side->made = false;
 }
+
+bool plan_side_refuse(const struct cli *c, const struct plan_side_option *options, size_t n, const char *why,
+                      const char *fix, struct err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!given(c, options[i].id))
+            continue;
+        err_set(err, ERR_2113, "%s %s", options[i].name, why);
+        return err_fix(err, NULL, "%s", fix);
+    }
+    return true;
+}

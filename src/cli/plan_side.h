@@ -23,4 +23,12 @@ bool plan_side_make(struct cli *c, const char *who, const char *text, const char
                     int n_outer, struct plan_side *side, struct err *err);
 void plan_side_finish(struct plan_side *side);
 
+/* True unless one of these options was given; why: what is said behind its name, fix: what to do. */
+struct plan_side_option {
+    enum option_id id;
+    const char *name;
+};
+bool plan_side_refuse(const struct cli *c, const struct plan_side_option *options, size_t n, const char *why,
+                      const char *fix, struct err *err);
+
 #endif

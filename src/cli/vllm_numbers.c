@@ -8,8 +8,6 @@
 
 #define GIB 1073741824.0
 
-enum { COLUMNS_MOST = 3 }; /* with more cards the cards become rows */
-
 enum part { PART_W, PART_A, PART_N, PART_K, PART_OTHER, PART_FREE, PARTS };
 
 static const char *const part_names[PARTS] = {"weights",  "activation",     "CUDA, graphs",
@@ -126,15 +124,8 @@ static void write_columns(const struct plan_job *job, const struct table_style *
 {
     const struct plan *p = job->plan;
     own(own_table) struct table t = {0};
-    char heads[COLUMNS_MOST][16];
-    table_column(&t, "GiB", TABLE_LEFT);
-    for (uint32_t i = 0; i < p->n_devices; i++) {
-        snprintf(heads[i], sizeof(heads[i]), "GPU %d", p->devices[i].card->index);
-        table_column(&t, heads[i], TABLE_RIGHT);
-    }
-    if (p->n_devices > 1)
-        table_column(&t, "all", TABLE_RIGHT);
-    table_column(&t, "how we know", TABLE_LEFT);
+    char heads[PLAN_COLUMNS_MOST][16];
+    plan_card_columns(p, heads, &t);
     for (int part = 0; part < PARTS; part++) {
         own(own_str) struct str know = {0};
         table_cell(&t, part_names[part]);
@@ -209,7 +200,7 @@ void vllm_numbers(const struct plan_job *job, const struct look *look, struct st
     const struct vllm_plan *p = &job->vllm->plan;
     struct table_style style = {.width = look->width, .ascii = look->ascii, .indent = 2};
     char number[32];
-    if (job->plan->n_devices <= COLUMNS_MOST)
+    if (job->plan->n_devices <= PLAN_COLUMNS_MOST)
         write_columns(job, &style, out);
     else
         write_rows(job, &style, out);

@@ -137,7 +137,9 @@ static bool explain_runner_up(struct plan *p, struct arena *arena)
 struct value_words {
     const char *objective, *unit, *of;
 };
-#define WORTH "as if the KV cache were f16, times the worth of a cache type that was chosen: f16 1, q8_0 0.97, q4_0 0.9"
+#define WORTH                                                                                         \
+    "as if the KV cache were f16, times the worth of a cache type that was chosen: f16 1, q8_0 0.97, " \
+    "q4_0 0.9"
 static const struct value_words value_words[] = {
     {"context", "tokens", "tokens of context, all sequences together"},
     {"cards", "GPUs", "GPUs that are used; the fewer the better"},
@@ -165,6 +167,8 @@ const char *plan_value_unit(const struct plan_optimality *o)
     return w ? w->unit : NULL;
 }
 
+#define WORKED_OUT "placements worked out, the rest ruled out by bounds"
+
 /* The bound that a search leaves behind. */
 static bool explain_proof(struct plan *p, const char *goal, struct arena *arena)
 {
@@ -176,12 +180,12 @@ static bool explain_proof(struct plan *p, const char *goal, struct arena *arena)
         return say(p, arena, o->objective ? "not proved: a choice that was not looked at may be better"
                                           : "nothing was proved: no choice fits");
     if (strcmp(o->objective, "context") == 0)
-        return say(p, arena, "proved: no cards, KV type or split give more than %s tokens; %s placements worked out, the rest ruled out by bounds",
+        return say(p, arena, "proved: no cards, KV type or split give more than %s tokens; %s " WORKED_OUT,
                    str_grouped((uint64_t)o->best, value), str_grouped(o->candidates, tried));
     if (strcmp(o->objective, "cards") == 0)
         return say(p, arena, "proved: no fewer cards do; the goal could not be met");
-    return say(p, arena, "proved: no cards, KV type or split give more than %.1f tok/s; %s placements worked out, the rest ruled out by bounds",
-               o->best, str_grouped(o->candidates, tried));
+    return say(p, arena, "proved: no cards, KV type or split give more than %.1f tok/s; %s " WORKED_OUT, o->best,
+               str_grouped(o->candidates, tried));
 }
 
 /* Which cards a goal left out, and how sure the choice is. */

@@ -1,4 +1,5 @@
-/* brute: the best plan of a small case, found by working out every one of them under the same law and speed model. */
+/* brute: the best plan of a small case, found by working out every one of them under the same law
+ * and speed model. */
 #include "brute.h"
 
 #include <math.h>
@@ -6,7 +7,15 @@
 
 #include "plan/budget.h"
 
-enum { STEP = 256, USEFUL = 4096, TARGET = 32768, SHORT = 8192, STREAMS = 8, STREAM_CONTEXT = 4096, N_TYPES = 3 };
+enum {
+    STEP = 256,
+    USEFUL = 4096,
+    TARGET = 32768,
+    SHORT = 8192,
+    STREAMS = 8,
+    STREAM_CONTEXT = 4096,
+    N_TYPES = 3
+};
 
 static const uint32_t types[N_TYPES] = {GGUF_TYPE_F16, GGUF_TYPE_Q8_0, GGUF_TYPE_Q4_0};
 static const double worths[N_TYPES] = {1.0, 0.97, 0.90};
@@ -61,9 +70,11 @@ static bool holds(const struct small_case *c, const struct machine *sub, const s
 {
     for (uint32_t i = 0; i < sub->n_devices; i++) {
         const struct law_bytes *b = &t->law.device[i].bytes;
-        uint64_t need = b->weights + (uint64_t)(c->wish.kv_cache_factor * (double)b->kv) + b->compute;
+        uint64_t need =
+            b->weights + (uint64_t)(c->wish.kv_cache_factor * (double)b->kv) + b->compute;
         need += i == 0 ? c->wish.projector_bytes : 0;
-        uint64_t runtime = plan_runtime_estimate(&sub->devices[i], t->s.split, sub->n_devices).bytes;
+        uint64_t runtime =
+            plan_runtime_estimate(&sub->devices[i], t->s.split, sub->n_devices).bytes;
         if (need && need > budget_room(&c->wish, &sub->devices[i], runtime))
             return false;
     }
@@ -75,8 +86,8 @@ static uint32_t streams_of(const struct brute *b, const struct law_settings *s)
     return b->c->wish.goal == GOAL_THROUGHPUT && s->n_seq_max > 1 ? s->n_seq_max : 1;
 }
 
-/* A coarser cache is counted as if it took the time of f16, and has its price in quality. A set with a card whose
- * speed is unknown has none. */
+/* A coarser cache is counted as if it took the time of f16, and has its price in quality. A set
+ * with a card whose speed is unknown has none. */
 static double speed_of(const struct brute *b, const struct machine *sub, const struct trial *t)
 {
     struct speed speed;
@@ -91,7 +102,12 @@ static double speed_of(const struct brute *b, const struct machine *sub, const s
     struct law_settings counted = t->s;
     uint32_t n = streams_of(b, &t->s);
     counted.type_k = counted.type_v = GGUF_TYPE_F16;
-    struct speed_case in = {.model = &b->c->model, .machine = sub, .settings = &counted, .placement = &t->law, .cards = cards, .streams = n,
+    struct speed_case in = {.model = &b->c->model,
+                            .machine = sub,
+                            .settings = &counted,
+                            .placement = &t->law,
+                            .cards = cards,
+                            .streams = n,
                             .depth = n > 1 ? t->s.n_ctx / n / 2 : 0};
     if (!speed_estimate(&in, &speed))
         return 0;
@@ -122,7 +138,8 @@ static void try(struct brute *b, struct trial *t)
         b->seen(b, t);
 }
 
-static void cut(struct brute *b, struct trial *t, uint32_t card, uint32_t n_cards, uint32_t left, bool empty)
+static void cut(struct brute *b, struct trial *t, uint32_t card, uint32_t n_cards, uint32_t left,
+                bool empty)
 {
     if (card + 1 == n_cards) {
         t->s.tensor_split[card] = left;
@@ -156,7 +173,8 @@ static void every_split(struct brute *b, uint32_t mask, const struct law_setting
 
 static uint32_t most_cards(const struct small_case *c)
 {
-    return c->wish.max_gpus ? at_most(c->wish.max_gpus, c->machine.n_devices) : c->machine.n_devices;
+    return c->wish.max_gpus ? at_most(c->wish.max_gpus, c->machine.n_devices)
+                            : c->machine.n_devices;
 }
 
 static bool may_use(const struct small_case *c, uint32_t mask)
@@ -168,11 +186,13 @@ static bool may_use(const struct small_case *c, uint32_t mask)
 }
 
 /* Every set, cache type and split with these settings, for contexts from least to most. */
-static void every_plan(struct brute *b, const struct law_settings *s, uint32_t least, uint32_t most, bool open_type)
+static void every_plan(struct brute *b, const struct law_settings *s, uint32_t least, uint32_t most,
+                       bool open_type)
 {
     uint32_t sets = 1u << b->c->machine.n_devices;
     for (uint32_t mask = 1; mask < sets && !b->failed; mask++)
-        for (int t = 0; may_use(b->c, mask) && t < (open_type && !types_given(b) ? N_TYPES : 1); t++)
+        for (int t = 0; may_use(b->c, mask) && t < (open_type && !types_given(b) ? N_TYPES : 1);
+             t++)
             for (uint32_t ctx = least; ctx <= most; ctx += STEP) {
                 struct law_settings with = *s;
                 with.n_ctx = ctx;
@@ -202,7 +222,9 @@ static void value_speed(struct brute *b, const struct trial *t)
 static void value_context(struct brute *b, const struct trial *t)
 {
     double type = types_given(b) ? 0 : type_index(t->s.type_k);
-    keep(b, &(struct brute_value){true, {t->law.n_ctx, -type, t->tps}});
+    keep(b, &(struct brute_value){
+                true, {t->law.n_ctx, -type, t->tps}
+    });
 }
 
 static void value_given(struct brute *b, const struct trial *t)
@@ -213,21 +235,28 @@ static void value_given(struct brute *b, const struct trial *t)
 static void value_balanced(struct brute *b, const struct trial *t)
 {
     if (t->tps >= b->least * (1 - 1e-12))
-        keep(b, &(struct brute_value){true, {t->law.n_ctx, t->tps}});
+        keep(b, &(struct brute_value){
+                    true, {t->law.n_ctx, t->tps}
+        });
 }
 
 static void value_cards(struct brute *b, const struct trial *t)
 {
-    keep(b, &(struct brute_value){true, {-(double)__builtin_popcount(t->mask), t->law.n_ctx}});
+    keep(b, &(struct brute_value){
+                true, {-(double)__builtin_popcount(t->mask), t->law.n_ctx}
+    });
 }
 
-/* Nothing holds the target: the finest cache that still gives a useful context, then the largest context. */
+/* Nothing holds the target: the finest cache that still gives a useful context, then the largest
+ * context. */
 static void value_shrunk(struct brute *b, const struct trial *t)
 {
     double type = types_given(b) ? 0 : type_index(t->s.type_k);
     uint32_t target = at_most(b->c->model.hp.n_ctx_train, b->c->wish.ctx_max ? UINT32_MAX : TARGET);
     bool useful = t->s.n_ctx >= at_most(target, USEFUL);
-    keep(b, &(struct brute_value){true, {useful, -type, t->law.n_ctx, -(double)__builtin_popcount(t->mask)}});
+    keep(b, &(struct brute_value){
+                true, {useful, -type, t->law.n_ctx, -(double)__builtin_popcount(t->mask)}
+    });
 }
 
 static void goalless(struct brute *b, const struct law_settings *s, bool open)
@@ -244,7 +273,8 @@ static void goalless(struct brute *b, const struct law_settings *s, bool open)
 
 static void balanced(struct brute *b, const struct law_settings *s, bool open)
 {
-    uint32_t trained = b->c->model.hp.n_ctx_train, first = open ? at_most(trained, SHORT) : s->n_ctx;
+    uint32_t trained = b->c->model.hp.n_ctx_train,
+             first = open ? at_most(trained, SHORT) : s->n_ctx;
     b->seen = value_speed;
     every_plan(b, s, first, first, true);
     if (!open || !b->best.fits)
@@ -304,8 +334,8 @@ static void best_of_all(struct brute *b)
     goalless(b, &s, open);
 }
 
-bool brute_compare(const struct small_case *c, const struct plan *p, struct brute_value *best, struct brute_value *plan,
-                   struct err *err)
+bool brute_compare(const struct small_case *c, const struct plan *p, struct brute_value *best,
+                   struct brute_value *plan, struct err *err)
 {
     struct brute b = {.c = c, .err = err};
     for (uint32_t i = 0; i < c->machine.n_devices; i++)
@@ -331,7 +361,8 @@ static void value_any(struct brute *b, const struct trial *t)
     b->best.fits = true;
 }
 
-int brute_host_layers(const struct small_case *c, uint32_t mask, const struct law_settings *s, struct err *err)
+int brute_host_layers(const struct small_case *c, uint32_t mask, const struct law_settings *s,
+                      struct err *err)
 {
     struct brute b = {.c = c, .err = err, .seen = value_any};
     struct law_settings with = *s;

@@ -1,4 +1,5 @@
-/* small_case: random small models, cards and wishes, for which every plan there is can be worked out. */
+/* small_case: random small models, cards and wishes, for which every plan there is can be worked
+ * out. */
 #include "small_case.h"
 
 #include <stdio.h>
@@ -29,12 +30,16 @@ static const char *matrix_type(void)
     return one_of(types, 4);
 }
 
-static void add_experts(struct str *s, uint32_t from, uint32_t to, uint32_t embd, uint32_t ff, uint32_t experts)
+static void add_experts(struct str *s, uint32_t from, uint32_t to, uint32_t embd, uint32_t ff,
+                        uint32_t experts)
 {
     str_addf(s, "blk.%u-%u.ffn_gate_inp.weight: %u %u f32\n", from, to, embd, experts);
-    str_addf(s, "blk.%u-%u.ffn_gate_exps.weight: %u %u %u %s\n", from, to, embd, ff, experts, matrix_type());
-    str_addf(s, "blk.%u-%u.ffn_up_exps.weight: %u %u %u %s\n", from, to, embd, ff, experts, matrix_type());
-    str_addf(s, "blk.%u-%u.ffn_down_exps.weight: %u %u %u %s\n", from, to, ff, embd, experts, matrix_type());
+    str_addf(s, "blk.%u-%u.ffn_gate_exps.weight: %u %u %u %s\n", from, to, embd, ff, experts,
+             matrix_type());
+    str_addf(s, "blk.%u-%u.ffn_up_exps.weight: %u %u %u %s\n", from, to, embd, ff, experts,
+             matrix_type());
+    str_addf(s, "blk.%u-%u.ffn_down_exps.weight: %u %u %u %s\n", from, to, ff, embd, experts,
+             matrix_type());
 }
 
 static void add_dense(struct str *s, uint32_t from, uint32_t to, uint32_t embd, uint32_t ff)
@@ -62,25 +67,36 @@ static void add_norms(struct str *s, const char *kind, uint32_t embd, uint32_t h
 {
     str_addf(s, "blk.*.attn_norm.weight: %u\nblk.*.ffn_norm.weight: %u\n", embd, embd);
     if (strcmp(kind, "gemma2") == 0)
-        str_addf(s, "blk.*.post_attention_norm.weight: %u\nblk.*.post_ffw_norm.weight: %u\n", embd, embd);
+        str_addf(s, "blk.*.post_attention_norm.weight: %u\nblk.*.post_ffw_norm.weight: %u\n", embd,
+                 embd);
     if (strcmp(kind, "qwen2") == 0)
-        str_addf(s, "blk.*.attn_q.bias: %u\nblk.*.attn_k.bias: %u\nblk.*.attn_v.bias: %u\n", embd, kv * head, kv * head);
+        str_addf(s, "blk.*.attn_q.bias: %u\nblk.*.attn_k.bias: %u\nblk.*.attn_v.bias: %u\n", embd,
+                 kv * head, kv * head);
 }
 
 /* The text of a model of 2 to 6 layers, of one kind or of two. */
 static void write_model(struct str *s, uint32_t trained)
 {
     uint32_t layers = 2 + dice(5), head = 64u << dice(2), heads = 8 + 8 * dice(4);
-    uint32_t kv = heads >> dice(3), embd = head * heads, ff = 2048 * (1 + dice(6)), experts = 4 + 2 * dice(3);
+    uint32_t kv = heads >> dice(3), embd = head * heads, ff = 2048 * (1 + dice(6)),
+             experts = 4 + 2 * dice(3);
     uint32_t vocab = 4096 * (1 + dice(30)), cut = dice(layers + 1);
     bool moe = dice(3) == 0;
     kv = kv ? kv : 1;
-    str_addf(s, "[small] Small\nblock_count = %u\ncontext_length = %u\nembedding_length = %u\n", layers, trained, embd);
+    str_addf(s, "[small] Small\nblock_count = %u\ncontext_length = %u\nembedding_length = %u\n",
+             layers, trained, embd);
     const char *kind = add_kind(s, moe, experts);
-    str_addf(s, "architecture = %s\nfeed_forward_length = %u\nattention.head_count = %u\n", kind, ff, heads);
-    str_addf(s, "attention.head_count_kv = %u\nattention.key_length = %u\nattention.value_length = %u\n", kv, head, head);
-    str_addf(s, "rope.dimension_count = %u\nvocab_size = %u\nattention.layer_norm_rms_epsilon = 0.00001\n", head, vocab);
-    str_addf(s, "token_embd.weight: %u %u %s\noutput_norm.weight: %u\n", embd, vocab, matrix_type(), embd);
+    str_addf(s, "architecture = %s\nfeed_forward_length = %u\nattention.head_count = %u\n", kind,
+             ff, heads);
+    str_addf(
+        s, "attention.head_count_kv = %u\nattention.key_length = %u\nattention.value_length = %u\n",
+        kv, head, head);
+    str_addf(
+        s,
+        "rope.dimension_count = %u\nvocab_size = %u\nattention.layer_norm_rms_epsilon = 0.00001\n",
+        head, vocab);
+    str_addf(s, "token_embd.weight: %u %u %s\noutput_norm.weight: %u\n", embd, vocab, matrix_type(),
+             embd);
     if (dice(4) && strcmp(kind, "gemma2") != 0)
         str_addf(s, "output.weight: %u %u %s\n", embd, vocab, matrix_type());
     add_norms(s, kind, embd, head, kv);
@@ -102,7 +118,8 @@ static bool make_model(struct small_case *c, uint32_t trained, struct err *err)
     struct str text = {0};
     struct gguf g;
     write_model(&text, trained);
-    bool ok = profile_read(text.data, "small", &c->arena, &g, err) && model_from_gguf(&g, "small", &c->arena, &c->model, err);
+    bool ok = profile_read(text.data, "small", &c->arena, &g, err) &&
+              model_from_gguf(&g, "small", &c->arena, &c->model, err);
     if (!ok)
         printf("%s\n", text.data);
     str_finish(&text);
@@ -158,7 +175,8 @@ static uint64_t whole_bytes(const struct small_case *c)
     big.devices[0].free_bytes = big.devices[0].total_bytes;
     bool ok = law_estimate(&c->model, &big, &s, &scratch, &r, &quiet);
     arena_finish(&scratch);
-    return ok ? r.device[0].bytes.weights + r.device[0].bytes.kv + r.device[0].bytes.compute : 256 * MIB;
+    return ok ? r.device[0].bytes.weights + r.device[0].bytes.kv + r.device[0].bytes.compute
+              : 256 * MIB;
 }
 
 /* Cards whose rooms together are from half to two and a half times of what the model takes. */
@@ -171,7 +189,8 @@ static void fill_cards(struct small_case *c)
     for (uint32_t i = 0; i < n; i++) {
         struct device *d = &c->machine.devices[i];
         uint64_t runtime = plan_runtime_estimate(d, SPLIT_LAYER, n).bytes;
-        d->free_bytes = budget_keep_free(&c->wish, d) + runtime + (uint64_t)(total * share[i] / all);
+        d->free_bytes =
+            budget_keep_free(&c->wish, d) + runtime + (uint64_t)(total * share[i] / all);
         d->free_bytes = d->free_bytes > d->total_bytes ? d->total_bytes : d->free_bytes;
         if (i > 0 && dice(4) == 0)
             *d = c->machine.devices[i - 1];
@@ -181,17 +200,20 @@ static void fill_cards(struct small_case *c)
 
 bool small_case_make(uint32_t number, struct small_case *out, struct err *err)
 {
-    static const char *const cards[] = {"rtx5090", "rtx4090", "rtx3090", "rtx3060", "a100-80gb", "gtx1080ti", "24GiB"};
+    static const char *const cards[] = {"rtx5090",   "rtx4090",   "rtx3090", "rtx3060",
+                                        "a100-80gb", "gtx1080ti", "24GiB"};
     static const char *const links[] = {"", "", ":pcie=gen3x4", ":nvlink"};
-    struct machine real = {.host = {.total_bytes = 64ull << 30, .free_bytes = 60ull << 30, .cores = 16, .avx2 = true}};
+    struct machine real = {
+        .host = {.total_bytes = 64ull << 30, .free_bytes = 60ull << 30, .cores = 16, .avx2 = true}
+    };
     char text[160] = "";
     *out = (struct small_case){0};
     seed = number * 2654435761u + 17;
     uint32_t n_cards = dice(8) == 0 ? 4 : 1 + dice(3);
     for (uint32_t i = 0; i < n_cards; i++) {
         bool plain = dice(12) == 0;
-        snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s%s", i ? "," : "", plain ? cards[6] : cards[dice(6)],
-                 one_of(links, plain ? 2 : 4));
+        snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s%s", i ? "," : "",
+                 plain ? cards[6] : cards[dice(6)], one_of(links, plain ? 2 : 4));
     }
     struct plan_wish first;
     uint32_t trained = 256 * (1 + dice(5));
@@ -210,13 +232,18 @@ bool small_case_make(uint32_t number, struct small_case *out, struct err *err)
 void small_case_print(const struct small_case *c)
 {
     const struct plan_wish *w = &c->wish;
-    printf("%s, %u layers, %u experts, trained %u; goal %d ctx %u given %x np %u ub %u type %u/%u max %d max-gpus %u "
+    printf("%s, %u layers, %u experts, trained %u; goal %d ctx %u given %x np %u ub %u type %u/%u "
+           "max %d max-gpus %u "
            "spread %d cpu %d factor %.1f projector %llu\n",
-           c->model.architecture, c->model.n_layers, c->model.hp.n_expert, c->model.hp.n_ctx_train, w->goal, w->s.n_ctx,
-           w->given, w->s.n_seq_max, w->s.n_ubatch, w->s.type_k, w->s.type_v, w->ctx_max, w->max_gpus, w->spread,
-           w->allow_cpu, w->kv_cache_factor, (unsigned long long)w->projector_bytes);
+           c->model.architecture, c->model.n_layers, c->model.hp.n_expert, c->model.hp.n_ctx_train,
+           w->goal, w->s.n_ctx, w->given, w->s.n_seq_max, w->s.n_ubatch, w->s.type_k, w->s.type_v,
+           w->ctx_max, w->max_gpus, w->spread, w->allow_cpu, w->kv_cache_factor,
+           (unsigned long long)w->projector_bytes);
     for (uint32_t i = 0; i < c->machine.n_devices; i++)
         printf("  %s %.1f MiB for layers\n", c->machine.devices[i].name,
-               (double)budget_room(w, &c->machine.devices[i],
-                                   plan_runtime_estimate(&c->machine.devices[i], SPLIT_LAYER, c->machine.n_devices).bytes) / MIB);
+               (double)budget_room(
+                   w, &c->machine.devices[i],
+                   plan_runtime_estimate(&c->machine.devices[i], SPLIT_LAYER, c->machine.n_devices)
+                       .bytes) /
+                   MIB);
 }

@@ -1,4 +1,5 @@
-/* small_case: random small models, cards and wishes, for which every plan there is can be worked out. */
+/* small_case: random small models, cards and wishes, for which every plan there is can be worked
+ * out. */
 #ifndef TESTS_PLAN_SMALL_CASE_H
 #define TESTS_PLAN_SMALL_CASE_H
 

@@ -24,14 +24,16 @@ static bool same_value(const struct brute_value *a, const struct brute_value *b)
     return true;
 }
 
-static void tell(uint32_t number, const struct small_case *c, const struct plan *p, const struct brute_value *best,
-                 const struct brute_value *ours)
+static void tell(uint32_t number, const struct small_case *c, const struct plan *p,
+                 const struct brute_value *best, const struct brute_value *ours)
 {
     printf("case %u: ", number);
     small_case_print(c);
-    printf("  best %d: %.9g %.9g %.9g %.9g\n  plan %d: %.9g %.9g %.9g %.9g, %s, cards %x, ctx %u, type %u, fits %s\n", best->fits, best->key[0],
-           best->key[1], best->key[2], best->key[3], ours->fits, ours->key[0], ours->key[1], ours->key[2],
-           ours->key[3], plan_verdict_name(p->verdict), p->placed_mask, p->law.n_ctx, p->settings.type_k,
+    printf("  best %d: %.9g %.9g %.9g %.9g\n  plan %d: %.9g %.9g %.9g %.9g, %s, cards %x, ctx %u, "
+           "type %u, fits %s\n",
+           best->fits, best->key[0], best->key[1], best->key[2], best->key[3], ours->fits,
+           ours->key[0], ours->key[1], ours->key[2], ours->key[3], plan_verdict_name(p->verdict),
+           p->placed_mask, p->law.n_ctx, p->settings.type_k,
            p->optimality.proved ? "proved" : "not proved");
     for (uint32_t i = 0; i < p->settings.n_tensor_split; i++)
         printf("  %g", p->settings.tensor_split[i]);
@@ -42,7 +44,8 @@ static int host_layers(const struct plan *p)
 {
     if (p->settings.n_cpu_moe)
         return (int)p->settings.n_cpu_moe;
-    return p->settings.n_gpu_layers < 0 ? 0 : (int)p->model->n_layers + 1 - p->settings.n_gpu_layers;
+    return p->settings.n_gpu_layers < 0 ? 0
+                                        : (int)p->model->n_layers + 1 - p->settings.n_gpu_layers;
 }
 
 struct tally {
@@ -50,7 +53,8 @@ struct tally {
 };
 
 /* Nothing fits on the cards: then as little as can be lies on the host, where that is allowed. */
-static bool host_is_least(const struct small_case *c, const struct plan *p, struct tally *t, struct err *err)
+static bool host_is_least(const struct small_case *c, const struct plan *p, struct tally *t,
+                          struct err *err)
 {
     struct law_settings s = c->wish.s;
     if (!c->wish.allow_cpu || (c->wish.given & GIVEN_TENSOR_SPLIT) || p->verdict == VERDICT_TIGHT)
@@ -88,9 +92,11 @@ static bool check(uint32_t number, struct tally *t)
         good = !best.fits && !made;
         t->refused++;
         if (!good)
-            printf("case %u: plan %s, brute force %s\n", number, made ? "made" : err.title, worked ? "made" : brute_err.title);
+            printf("case %u: plan %s, brute force %s\n", number, made ? "made" : err.title,
+                   worked ? "made" : brute_err.title);
     } else {
-        ours.fits = ours.fits && p.verdict != VERDICT_PARTLY_CPU; /* what needs the host is looked at below */
+        ours.fits = ours.fits &&
+                    p.verdict != VERDICT_PARTLY_CPU; /* what needs the host is looked at below */
         t->unproved += best.fits && p.optimality.objective && !p.optimality.proved;
         t->several += best.fits && __builtin_popcount(p.placed_mask) > 1;
         *(best.fits ? &t->fit : &t->not_fit) += 1;
@@ -110,8 +116,9 @@ static void the_plan_is_the_best_of_all(void **state)
     struct tally t = {0};
     for (uint32_t i = 0; i < CASES; i++)
         t.wrong += !check(i, &t);
-    printf("%u fit (%u on several cards, %u not proved), %u do not, %u of them on the host, %u refused, %u wrong\n", t.fit, t.several, t.unproved,
-           t.not_fit, t.on_host, t.refused, t.wrong);
+    printf("%u fit (%u on several cards, %u not proved), %u do not, %u of them on the host, %u "
+           "refused, %u wrong\n",
+           t.fit, t.several, t.unproved, t.not_fit, t.on_host, t.refused, t.wrong);
     assert_int_equal(t.wrong + t.unproved, 0);
     assert_true(t.fit > CASES / 3 && t.several > CASES / 5 && t.not_fit > CASES / 20);
 }
@@ -119,12 +126,12 @@ static void the_plan_is_the_best_of_all(void **state)
 static bool make(struct small_case *c, struct plan *out)
 {
     struct err err = {0};
-    return plan_make(&c->model, &c->machine, &c->wish, &c->arena, out, &err) && out->verdict == VERDICT_FITS &&
-           out->optimality.objective;
+    return plan_make(&c->model, &c->machine, &c->wish, &c->arena, out, &err) &&
+           out->verdict == VERDICT_FITS && out->optimality.objective;
 }
 
-/* Balanced gives up context for speed, so that more memory may mean less of the one for more of the other; and cards
- * that all must be used may then all have to work. */
+/* Balanced gives up context for speed, so that more memory may mean less of the one for more of the
+ * other; and cards that all must be used may then all have to work. */
 static void more_memory_never_lowers_the_best_value(void **state)
 {
     (void)state;
@@ -144,7 +151,8 @@ static void more_memory_never_lowers_the_best_value(void **state)
             bool cards = strcmp(before.optimality.objective, "cards") == 0;
             double gain = after.optimality.best - before.optimality.best;
             if (same && (cards ? gain > 0 : gain < -1e-9 * before.optimality.best))
-                fail_msg("case %u: %f, with less memory %f", i, after.optimality.best, before.optimality.best);
+                fail_msg("case %u: %f, with less memory %f", i, after.optimality.best,
+                         before.optimality.best);
             looked_at++;
         }
         arena_finish(&c.arena);
@@ -172,7 +180,8 @@ static void equal_cards_may_change_places(void **state)
             if (good) {
                 assert_true(make(&c, &after));
                 assert_true(after.optimality.best == before.optimality.best);
-                assert_true(after.used_mask == before.used_mask && after.law.n_ctx == before.law.n_ctx);
+                assert_true(after.used_mask == before.used_mask &&
+                            after.law.n_ctx == before.law.n_ctx);
                 looked_at++;
             }
         }
@@ -195,8 +204,10 @@ static void a_plan_that_fits_still_fits_with_one_layer_less(void **state)
             c.wish.s = whole.settings;
             c.wish.s.n_tensor_split = 0;
             c.wish.s.split = SPLIT_LAYER;
-            c.wish.s.n_gpu_layers = (int32_t)c.model.n_layers; /* one of them and the output layer make n + 1 */
-            c.wish.given |= GIVEN_CTX | GIVEN_GPU_LAYERS | GIVEN_TYPE_K | GIVEN_TYPE_V | GIVEN_PARALLEL;
+            c.wish.s.n_gpu_layers =
+                (int32_t)c.model.n_layers; /* one of them and the output layer make n + 1 */
+            c.wish.given |=
+                GIVEN_CTX | GIVEN_GPU_LAYERS | GIVEN_TYPE_K | GIVEN_TYPE_V | GIVEN_PARALLEL;
             assert_true(plan_make(&c.model, &c.machine, &c.wish, &c.arena, &less, &err));
             for (uint32_t d = 0; d < less.n_devices; d++)
                 assert_int_equal(less.devices[d].shortfall, 0);
