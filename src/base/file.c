@@ -108,3 +108,23 @@ bool file_open(const char *path, const char *name, int nofollow, struct file **o
     *size_bytes = (uint64_t)st.st_size;
     return true;
 }
+
+ssize_t file_read_text(const char *path, char *out, size_t cap)
+{
+    own_fd int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    size_t len = 0;
+    while (fd >= 0 && len + 1 < cap) {
+        ssize_t n = read(fd, out + len, cap - 1 - len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            break;
+        len += (size_t)n;
+    }
+    if (fd < 0)
+        return -1;
+    out[len] = 0;
+    return (ssize_t)len;
+}

@@ -3,6 +3,7 @@
 #define BASE_FILE_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 
@@ -18,6 +19,10 @@ void file_close(void *file); /* of a struct file; the type fits sources' close *
 
 /* Exactly len bytes from offset, or ERR_1202. ctx is a struct file. */
 bool file_read_at(void *ctx, uint64_t offset, void *out, size_t len, struct err *err);
+
+/* The first cap - 1 bytes of a small file of /proc or /sys, with a NUL after them; never waits for a FIFO's writer.
+ * How many bytes, or -1 with errno. */
+ssize_t file_read_text(const char *path, char *out, size_t cap);
 
 /* The error that an errno of opening `name` means. Returns false. */
 bool file_explain(const char *name, int error, struct err *err);

@@ -5,29 +5,17 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
 #include <cmocka.h>
 
 #include "machine/machine.h"
-#include "../scratch.h"
+#include "../tree.h"
 
 static char root[64];
 
 static void put(const char *path, const char *text)
 {
-    char full[256];
-    snprintf(full, sizeof(full), "%s%s", root, path);
-    for (char *p = full + 1; (p = strchr(p, '/')); p++) {
-        *p = 0;
-        mkdir(full, 0700);
-        *p = '/';
-    }
-    FILE *f = fopen(full, "w");
-    assert_non_null(f);
-    fputs(text, f);
-    fclose(f);
+    tree_put(root, path, text);
 }
 
 static int make_root(void **state)
