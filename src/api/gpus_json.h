@@ -1,12 +1,17 @@
-/* gpus_json: the inventory of NVIDIA GPUs as the document that scripts read;
- * schema/gpus.schema.json. */
+/* gpus_json: the GPUs as documents: schema/gpus.schema.json describes them. */
 #ifndef API_GPUS_JSON_H
 #define API_GPUS_JSON_H
 
+#include "api/watch.h"
 #include "base/json.h"
-#include "nvml/nvml.h"
 
-/* The members of an open object, after "schema" and "kind". Only real cards are ever listed. */
-void gpus_json(struct json *j, const struct nvml_inventory *inventory);
+/* The members of an open object, after "schema" and "kind". */
+void gpus_json(struct json *j, const struct gpu_view *views, uint32_t n);
+
+/* One GPU as an object. */
+void gpu_json(struct json *j, const struct gpu_view *v);
+
+/* A sample's values as an object: "utilization_percent", "memory_used_bytes" ...; null is unknown. */
+void sample_json(struct json *j, const struct sample *s);
 
 #endif

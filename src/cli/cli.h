@@ -19,6 +19,8 @@ enum scope {
     SCOPE_BESIDE = 1 << 7, /* plan alone: the engine, other models, lengths of prompts */
     SCOPE_SUGGEST = 1 << 8,
     SCOPE_VLLM = 1 << 9, /* settings of vLLM */
+    SCOPE_GPUS = 1 << 10, /* commands that read the GPUs */
+    SCOPE_STATUS = 1 << 11,
 };
 
 enum option_kind { OPTION_SWITCH, OPTION_VALUE, OPTION_MAYBE };
@@ -143,7 +145,9 @@ bool cmd_suggest(struct cli *c, struct err *err);
 bool cmd_model_ls(struct cli *c, struct err *err);
 bool cmd_model_show(struct cli *c, struct err *err);
 bool cmd_model_scan(struct cli *c, struct err *err);
+bool cmd_status(struct cli *c, struct err *err);
 bool cmd_gpu_ls(struct cli *c, struct err *err);
+bool cmd_gpu_show(struct cli *c, struct err *err);
 bool cmd_engine_ls(struct cli *c, struct err *err);
 bool cmd_engine_probe(struct cli *c, struct err *err);
 bool cmd_doctor(struct cli *c, struct err *err);

@@ -40,14 +40,15 @@ struct sampler_sink {
 
 struct sampler_options {
     double hz;                /* samples per second and GPU, 0.01..50; 0 means 1 */
-    double process_s;         /* seconds between process lists, 1..60; 0 means 2; negative: never */
+    double process_s;         /* seconds between process lists, 1..60; 0 means 4; negative: never */
     uint32_t gpu_limit;       /* only so many, in PCI order; 0 means all */
     const char *sysfs_root, *proc_root; /* "" or NULL: the real ones; kept by the caller until sampler_stop */
 };
 
 struct sampler;
 
-/* Find the GPUs of all sources and start reading. No GPU at all is an error: ERR_1101..1104 with the reason. */
+/* Find the GPUs of all sources and start reading. No GPU at all is an error: ERR_1101..1104 with the reason, ERR_1105
+ * when the driver does not answer within ten seconds. */
 bool sampler_start(struct sampler **out, const struct sampler_options *options, const struct sampler_sink *sink,
                    struct err *err);
 
@@ -55,8 +56,10 @@ bool sampler_start(struct sampler **out, const struct sampler_options *options, 
 bool sampler_stop(struct sampler *s);
 
 uint32_t sampler_count(const struct sampler *s);
-const struct gpu_info *sampler_info(const struct sampler *s, uint32_t gpu);
-void sampler_health(const struct sampler *s, uint32_t gpu, struct gpu_health *out);
+
+/* A copy; names and limits are unknown until the GPU was read for the first time. */
+void sampler_info(struct sampler *s, uint32_t gpu, struct gpu_info *out);
+void sampler_health(struct sampler *s, uint32_t gpu, struct gpu_health *out);
 
 /* Samples per second from now on; 0.01..50. */
 void sampler_set_rate(struct sampler *s, double hz);

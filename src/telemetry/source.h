@@ -41,7 +41,7 @@ struct source_gpu {
     struct source_watch watch;
     char trouble[96]; /* in words, after an answer other than SOURCE_READ or when metrics fail; "" */
 
-    /* Update *s in place (values that are not read this time stay, their age_ms is the sampler's business) and,
+    /* The first read fills info. Update *s in place (values that are not read this time stay, their age_ms is the sampler's business) and,
      * when tick->processes, *t (t->known false where the driver does not tell). A GPU that was lost is looked up
      * again at the next read. */
     enum source_answer (*read)(struct source_gpu *g, const struct source_tick *tick, struct sample *s,
@@ -49,9 +49,12 @@ struct source_gpu {
     void (*close)(struct source_gpu *g);
 };
 
+/* A metric that was known fails: into g->trouble, "fan: Unknown Error". */
+void source_note(struct source_gpu *g, const char *what, const char *why);
+
 /* Append the GPUs of a source to list[*n], at most TELEMETRY_MAX_GPUS in all. False with err where the source cannot
  * be used; no GPU is not an error for DRM. */
-bool source_nvml_find(struct source_gpu *list, uint32_t *n, struct err *err);
+bool source_nvml_find(const char *sysfs_root, struct source_gpu *list, uint32_t *n, struct err *err);
 bool source_drm_find(const char *sysfs_root, const char *proc_root, struct source_gpu *list, uint32_t *n,
                      struct err *err);
 

@@ -140,25 +140,18 @@ static void layers_add_up_to_the_model(void **state)
 static void lists_of_cards_and_checks(void **state)
 {
     (void)state;
-    struct nvml_process p[2] = {
-        {1, "Xorg", 1 << 20   },
-        {2, "?",    UINT64_MAX}
-    };
-    struct nvml_card cards[2] = {
-        {.index = 0,
-         .uuid = "GPU-1",
-         .name = "NVIDIA GeForce RTX 4090",
-         .pci = "00000000:01:00.0",
-         .total_bytes = 24ull << 30,
-         .free_bytes = 23ull << 30,
-         .cc_major = 8,
-         .cc_minor = 9,
-         .cores = 16384,
-         .n_processes = 2,
-         .processes = p},
-        {.index = 1, .trouble = "fell off the bus"}
-    };
-    struct nvml_inventory inv = {"610.57", 2, cards};
+    static struct gpu_view views[2];
+    struct sample *s = &views[0].sample;
+    views[0].info = (struct gpu_info){.name = "NVIDIA GeForce RTX 4090", .uuid = "GPU-1", .pci = "0000:01:00.0",
+                                      .driver = "610.57", .cc_major = 8, .cc_minor = 9, .cores = 16384};
+    views[0].has_sample = views[0].has_processes = true;
+    for (int m = 0; m < METRIC_COUNT; m += 2)
+        sample_set(s, (enum metric)m, m);
+    views[0].processes = (struct process_table){.n = 2, .known = true, .unattributed_bytes = UINT64_MAX};
+    views[0].processes.process[0] = (struct process){.pid = 1, .name = "Xorg", .memory_bytes = 1 << 20};
+    views[0].processes.process[1] = (struct process){.pid = 2, .memory_bytes = UINT64_MAX, .sm = -1};
+    views[1].info.index = 1;
+    views[1].health = (struct gpu_health){.state = GPU_LOST, .detail = "fell off the bus", .age_ns = UINT64_MAX};
     struct check checks[2] = {
         {.id = "a",       .level = CHECK_OK,  .text = "fine"},
         { .id = "dep.b", .level = CHECK_SKIP, .text = "gone", .need = "optional", .package = "b"}
@@ -167,7 +160,7 @@ static void lists_of_cards_and_checks(void **state)
     struct str out = {0};
     struct json j;
     start(&j, &out, "gpus");
-    gpus_json(&j, &inv);
+    gpus_json(&j, views, 2);
     finish(&j, &out, "gpus");
     start(&j, &out, "doctor");
     doctor_json(&j, checks, 2, &stats, 1);

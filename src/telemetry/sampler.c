@@ -1,0 +1,467 @@
+/* sampler: one thread per GPU, a tick at a time, and what is known of each while its thread may be stuck. */
+#include "telemetry/sampler.h"
+
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "telemetry/source.h"
+
+static const uint64_t second_ns = (uint64_t)CLOCK_NS_PER_S;
+static const uint64_t hung_after_ns = (uint64_t)CLOCK_NS_PER_S; /* the slowest call measured takes 40 ms */
+enum { FIND_TIMEOUT_S = 10, STOP_TIMEOUT_MS = 300, STACK_BYTES = 512 * 1024, DEFAULT_PROCESS_S = 4 };
+
+struct lane {
+    struct sampler *sampler;
+    struct source_gpu gpu;
+    pthread_t thread;
+    bool started;
+
+    /* The thread's own. */
+    struct sample sample;
+    struct process_table table;
+    uint64_t processes_ns;
+
+    pthread_mutex_t lock; /* of what follows; never held across a call into the driver */
+    struct gpu_info info;
+    enum source_answer answer;
+    bool read_once, ended;
+    char trouble[96];
+    uint64_t since_ns, newest_ns; /* when its state began; its newest sample, 0: none */
+    enum gpu_state state;
+};
+
+struct sampler {
+    struct sampler_sink sink;
+    double process_s;
+    char *proc_root;
+    pthread_mutex_t lock;
+    pthread_cond_t wake, read; /* stop or another rate; a GPU was read for the first time */
+    double hz;
+    bool stop;
+    uint32_t n;
+    struct lane lane[TELEMETRY_MAX_GPUS];
+};
+
+static struct timespec timespec_of(uint64_t mono_ns)
+{
+    return (struct timespec){.tv_sec = (time_t)(mono_ns / second_ns), .tv_nsec = (long)(mono_ns % second_ns)};
+}
+
+static bool usable_rate(double hz)
+{
+    return hz >= 0.01 && hz <= 50;
+}
+
+/* ---- one tick ---- */
+
+/* What was not read again has grown older. */
+static void grow_older(struct sample *s, uint64_t now_ns)
+{
+    uint64_t more_ms = s->mono_ns ? (now_ns - s->mono_ns + 500000) / 1000000 : 0;
+    for (int m = 0; m < METRIC_COUNT; m++) {
+        uint64_t age = s->age_ms[m] + more_ms;
+        s->age_ms[m] = (uint16_t)(age > SAMPLE_AGE_MAX_MS ? SAMPLE_AGE_MAX_MS : age);
+    }
+}
+
+static enum gpu_state state_of(enum source_answer answer, const char *trouble)
+{
+    switch (answer) {
+    case SOURCE_LOST: return GPU_LOST;
+    case SOURCE_DENIED: return GPU_DENIED;
+    case SOURCE_SUSPENDED: return GPU_SUSPENDED;
+    case SOURCE_READ: break;
+    }
+    return trouble[0] ? GPU_DEGRADED : GPU_OK;
+}
+
+static void note_state(struct lane *l, enum source_answer answer, enum gpu_state state, uint64_t now_ns)
+{
+    pthread_mutex_lock(&l->lock);
+    if (!l->read_once || state != l->state)
+        l->since_ns = now_ns;
+    l->state = state;
+    l->answer = answer;
+    l->newest_ns = now_ns;
+    l->read_once = true;
+    l->info = l->gpu.info;
+    memcpy(l->trouble, l->gpu.trouble, sizeof(l->trouble));
+    pthread_mutex_unlock(&l->lock);
+}
+
+static void tick(struct lane *l, double hz, bool first)
+{
+    struct sampler *s = l->sampler;
+    uint64_t now_ns = clock_mono_ns();
+    double process_s = s->process_s;
+    bool processes = process_s > 0 && (!l->processes_ns || (double)(now_ns - l->processes_ns) / 1e9 + 0.25 / hz >= process_s);
+    struct source_tick t = {
+        .now_ns = now_ns, .hz = hz, .first = first, .processes = processes, .proc_root = s->proc_root};
+    grow_older(&l->sample, now_ns);
+    enum source_answer answer = l->gpu.read(&l->gpu, &t, &l->sample, &l->table);
+    enum gpu_state state = state_of(answer, l->gpu.trouble);
+    if (answer != SOURCE_READ)
+        l->sample.present = 0; /* what a card measured before it was lost is not what it measures */
+    l->sample.mono_ns = now_ns;
+    l->sample.wall_ns = clock_wall_ns();
+    l->sample.gpu = l->gpu.info.index;
+    l->sample.source = l->gpu.info.source;
+    l->sample.simulated = l->gpu.info.simulated;
+    l->sample.state = (uint8_t)state;
+    note_state(l, answer, state, now_ns);
+    if (s->sink.sample)
+        s->sink.sample(s->sink.to, &l->sample);
+    if (processes && answer == SOURCE_READ) {
+        l->processes_ns = now_ns;
+        l->table.gpu = l->gpu.info.index;
+        l->table.mono_ns = now_ns;
+        if (s->sink.processes)
+            s->sink.processes(s->sink.to, &l->table);
+    }
+}
+
+/* ---- threads ---- */
+
+/* Sleep until due_ns or until the rate changes; false to stop. *hz is the rate from then on. */
+static bool sleep_until(struct sampler *s, uint64_t due_ns, double *hz)
+{
+    struct timespec at = timespec_of(due_ns);
+    pthread_mutex_lock(&s->lock);
+    while (!s->stop && s->hz == *hz && pthread_cond_timedwait(&s->wake, &s->lock, &at) != ETIMEDOUT)
+        ;
+    *hz = s->hz;
+    bool go_on = !s->stop;
+    pthread_mutex_unlock(&s->lock);
+    return go_on;
+}
+
+static void *run(void *arg)
+{
+    struct lane *l = arg;
+    struct sampler *s = l->sampler;
+    pthread_mutex_lock(&s->lock);
+    double hz = s->hz;
+    pthread_mutex_unlock(&s->lock);
+    uint64_t due_ns = clock_mono_ns();
+    for (bool first = true;; first = false) {
+        tick(l, hz, first);
+        if (first) {
+            pthread_mutex_lock(&s->lock);
+            pthread_cond_broadcast(&s->read);
+            pthread_mutex_unlock(&s->lock);
+        }
+        uint64_t period_ns = (uint64_t)(1e9 / hz), now_ns = clock_mono_ns();
+        due_ns += period_ns;
+        if (due_ns <= now_ns) /* late: leave out what was missed, keep the beat */
+            due_ns += (now_ns - due_ns) / period_ns * period_ns + period_ns;
+        double before = hz;
+        if (!sleep_until(s, due_ns, &hz))
+            break;
+        if (hz != before)
+            due_ns = clock_mono_ns();
+    }
+    pthread_mutex_lock(&l->lock);
+    l->ended = true;
+    pthread_mutex_unlock(&l->lock);
+    return NULL;
+}
+
+static bool start_lane(struct sampler *s, uint32_t i, const struct source_gpu *gpu)
+{
+    struct lane *l = &s->lane[i];
+    pthread_attr_t attr;
+    l->sampler = s;
+    l->gpu.info = gpu->info;
+    l->gpu.at = gpu->at;
+    l->gpu.read = gpu->read;
+    l->gpu.close = gpu->close;
+    l->gpu.info.index = (uint16_t)i;
+    l->info = l->gpu.info;
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    l->since_ns = clock_mono_ns();
+    l->started = pthread_create(&l->thread, &attr, run, l) == 0;
+    pthread_attr_destroy(&attr);
+    return l->started;
+}
+
+/* ---- finding ---- */
+
+struct search {
+    pthread_mutex_t lock;
+    pthread_cond_t done;
+    bool finished, abandoned;
+    char *sysfs_root, *proc_root;
+    struct source_gpu found[TELEMETRY_MAX_GPUS];
+    uint32_t n;
+    struct err err;
+    bool ok;
+};
+
+static void free_search(struct search *f)
+{
+    pthread_mutex_destroy(&f->lock);
+    pthread_cond_destroy(&f->done);
+    free(f->sysfs_root);
+    free(f->proc_root);
+    free(f);
+}
+
+/* NVIDIA's cards first, then the others; without any, the reason is that of the NVIDIA driver. */
+static void *search(void *arg)
+{
+    struct search *f = arg;
+    f->ok = source_nvml_find(f->sysfs_root, f->found, &f->n, &f->err);
+    pthread_mutex_lock(&f->lock);
+    f->finished = true;
+    bool abandoned = f->abandoned;
+    pthread_cond_signal(&f->done);
+    pthread_mutex_unlock(&f->lock);
+    if (abandoned) {
+        for (uint32_t i = 0; i < f->n; i++)
+            f->found[i].close(&f->found[i]);
+        free_search(f);
+    }
+    return NULL;
+}
+
+static char *copy_root(const char *root)
+{
+    return strdup(root ? root : "");
+}
+
+static struct search *start_search(const struct sampler_options *o, struct err *err)
+{
+    struct search *f = calloc(1, sizeof(*f));
+    pthread_condattr_t attr;
+    pthread_t thread;
+    if (f) {
+        f->sysfs_root = copy_root(o->sysfs_root);
+        f->proc_root = copy_root(o->proc_root);
+    }
+    if (!f || !f->sysfs_root || !f->proc_root) {
+        free(f ? f->sysfs_root : NULL);
+        free(f);
+        err_set(err, ERR_1201, "no memory to look for GPUs");
+        return NULL;
+    }
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_mutex_init(&f->lock, NULL);
+    pthread_cond_init(&f->done, &attr);
+    pthread_condattr_destroy(&attr);
+    if (pthread_create(&thread, NULL, search, f) != 0) {
+        free_search(f);
+        err_set(err, ERR_1201, "no thread to look for GPUs: %s", strerror(errno));
+        return NULL;
+    }
+    pthread_detach(thread);
+    return f;
+}
+
+/* A driver that is wedged never answers: then its thread is left to itself. */
+static bool wait_search(struct search *f, struct err *err)
+{
+    struct timespec until = timespec_of(clock_mono_ns() + FIND_TIMEOUT_S * second_ns);
+    pthread_mutex_lock(&f->lock);
+    while (!f->finished && pthread_cond_timedwait(&f->done, &f->lock, &until) != ETIMEDOUT)
+        ;
+    f->abandoned = !f->finished;
+    bool finished = f->finished;
+    pthread_mutex_unlock(&f->lock);
+    if (finished)
+        return true;
+    err_set(err, ERR_1105, "the NVIDIA driver has not answered within %d s", FIND_TIMEOUT_S);
+    err_why(err, "its library was loaded, the call that starts it does not return");
+    return err_fix(err, "sudo dmesg | grep -i nvrm", "see what the kernel says; a reboot usually helps");
+}
+
+/* ---- the sampler ---- */
+
+static struct sampler *new_sampler(const struct sampler_options *o, const struct sampler_sink *sink)
+{
+    struct sampler *s = calloc(1, sizeof(*s));
+    pthread_condattr_t attr;
+    if (!s || !(s->proc_root = copy_root(o->proc_root))) {
+        free(s);
+        return NULL;
+    }
+    s->sink = *sink;
+    s->hz = usable_rate(o->hz) ? o->hz : 1;
+    s->process_s = o->process_s < 0 ? 0 : o->process_s > 0 ? o->process_s : DEFAULT_PROCESS_S;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->wake, &attr);
+    pthread_cond_init(&s->read, &attr);
+    pthread_condattr_destroy(&attr);
+    return s;
+}
+
+static void free_sampler(struct sampler *s)
+{
+    for (uint32_t i = 0; i < s->n; i++)
+        pthread_mutex_destroy(&s->lane[i].lock);
+    pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->wake);
+    pthread_cond_destroy(&s->read);
+    free(s->proc_root);
+    free(s);
+}
+
+static bool start_lanes(struct sampler *s, struct search *f, uint32_t limit, struct err *err)
+{
+    uint32_t n = limit && limit < f->n ? limit : f->n;
+    for (uint32_t i = n; i < f->n; i++)
+        f->found[i].close(&f->found[i]);
+    s->n = n;
+    for (uint32_t i = 0; i < n; i++)
+        if (!start_lane(s, i, &f->found[i]))
+            return err_set(err, ERR_1201, "no thread for GPU %u: %s", i, strerror(errno));
+    return true;
+}
+
+bool sampler_start(struct sampler **out, const struct sampler_options *options, const struct sampler_sink *sink,
+                   struct err *err)
+{
+    struct search *f = start_search(options, err);
+    if (!f || !wait_search(f, err))
+        return false;
+    if (!f->ok && err)
+        *err = f->err;
+    struct sampler *s = f->ok ? new_sampler(options, sink) : NULL;
+    bool ok = f->ok;
+    if (ok && !s)
+        ok = err_set(err, ERR_1201, "no memory to watch %u GPUs", f->n);
+    ok = ok && start_lanes(s, f, options->gpu_limit, err);
+    free_search(f);
+    if (ok)
+        *out = s;
+    else if (s)
+        sampler_stop(s);
+    return ok;
+}
+
+static bool has_ended(struct lane *l)
+{
+    pthread_mutex_lock(&l->lock);
+    bool ended = l->ended;
+    pthread_mutex_unlock(&l->lock);
+    return ended;
+}
+
+bool sampler_stop(struct sampler *s)
+{
+    if (!s)
+        return true;
+    pthread_mutex_lock(&s->lock);
+    s->stop = true;
+    pthread_cond_broadcast(&s->wake);
+    pthread_mutex_unlock(&s->lock);
+    uint64_t until_ns = clock_mono_ns() + STOP_TIMEOUT_MS * UINT64_C(1000000);
+    bool all = true;
+    for (uint32_t i = 0; i < s->n; i++) {
+        struct lane *l = &s->lane[i];
+        while (l->started && !has_ended(l) && clock_mono_ns() < until_ns)
+            nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+        if (l->started && !has_ended(l)) {
+            pthread_detach(l->thread);
+            all = false;
+            continue;
+        }
+        if (l->started)
+            pthread_join(l->thread, NULL);
+        if (l->gpu.close)
+            l->gpu.close(&l->gpu);
+    }
+    if (all)
+        free_sampler(s);
+    return all;
+}
+
+uint32_t sampler_count(const struct sampler *s)
+{
+    return s->n;
+}
+
+void sampler_info(struct sampler *s, uint32_t gpu, struct gpu_info *out)
+{
+    struct lane *l = &s->lane[gpu];
+    pthread_mutex_lock(&l->lock);
+    *out = l->info;
+    pthread_mutex_unlock(&l->lock);
+}
+
+static void say_hung(const char *call, struct gpu_health *out)
+{
+    out->state = GPU_HUNG;
+    snprintf(out->detail, sizeof(out->detail), "the driver's call \"%.40s\" has not returned", call);
+}
+
+void sampler_health(struct sampler *s, uint32_t gpu, struct gpu_health *out)
+{
+    struct lane *l = &s->lane[gpu];
+    uint64_t now_ns = clock_mono_ns(), called_ns = 0;
+    pthread_mutex_lock(&s->lock);
+    uint64_t period_ns = (uint64_t)(1e9 / s->hz);
+    pthread_mutex_unlock(&s->lock);
+    const char *call = atomic_load_explicit(&l->gpu.watch.call, memory_order_acquire);
+    if (call)
+        called_ns = atomic_load_explicit(&l->gpu.watch.since_ns, memory_order_relaxed);
+
+    pthread_mutex_lock(&l->lock);
+    *out = (struct gpu_health){.state = l->state, .since_ns = now_ns - l->since_ns,
+                               .age_ns = l->newest_ns ? now_ns - l->newest_ns : UINT64_MAX};
+    memcpy(out->detail, l->trouble, sizeof(out->detail));
+    pthread_mutex_unlock(&l->lock);
+
+    uint64_t late_ns = 2 * period_ns > second_ns ? 2 * period_ns + second_ns / 4 : second_ns;
+    if (call && now_ns > called_ns && now_ns - called_ns > hung_after_ns) {
+        say_hung(call, out);
+        out->since_ns = now_ns - called_ns;
+    } else if (out->age_ns != UINT64_MAX && out->age_ns > late_ns) {
+        out->state = GPU_STALE;
+        out->since_ns = out->age_ns;
+        snprintf(out->detail, sizeof(out->detail), "no new sample for %.1f s", (double)out->age_ns / 1e9);
+    }
+}
+
+void sampler_set_rate(struct sampler *s, double hz)
+{
+    if (!usable_rate(hz))
+        return;
+    pthread_mutex_lock(&s->lock);
+    s->hz = hz;
+    pthread_cond_broadcast(&s->wake);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static bool all_read(struct sampler *s)
+{
+    bool all = true;
+    for (uint32_t i = 0; i < s->n; i++) {
+        struct lane *l = &s->lane[i];
+        pthread_mutex_lock(&l->lock);
+        all = all && l->read_once;
+        pthread_mutex_unlock(&l->lock);
+    }
+    return all;
+}
+
+bool sampler_wait_first(struct sampler *s, uint64_t timeout_ns)
+{
+    struct timespec until = timespec_of(clock_mono_ns() + timeout_ns);
+    pthread_mutex_lock(&s->lock);
+    while (!all_read(s) && pthread_cond_timedwait(&s->read, &s->lock, &until) != ETIMEDOUT)
+        ;
+    bool all = all_read(s);
+    pthread_mutex_unlock(&s->lock);
+    return all;
+}
