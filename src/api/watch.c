@@ -1,43 +1,86 @@
-/* watch: sampler's threads fill the history, views are made when they are asked for. */
+/* watch: samples of this machine or of a trace fill the history; views are made when they are asked for. */
 #include "api/watch.h"
 
 #include <stdlib.h>
+#include <time.h>
 
+#include "api/replay.h"
 #include "base/clock.h"
 
 struct watch {
-    struct sampler *sampler;
+    struct sampler *sampler; /* one of the two */
+    struct replay *replay;
     struct history *history;
+    struct sampler_sink also;
+    double hz;
 };
 
 static void keep_sample(void *to, const struct sample *s)
 {
     struct watch *w = to;
     history_push(w->history, s);
+    if (w->also.sample)
+        w->also.sample(w->also.to, s);
 }
 
 static void keep_processes(void *to, const struct process_table *t)
 {
     struct watch *w = to;
     history_push_processes(w->history, t);
+    if (w->also.processes)
+        w->also.processes(w->also.to, t);
+}
+
+static struct watch *new_watch(const struct watch_options *o, double hz, struct err *err)
+{
+    struct watch *w = calloc(1, sizeof(*w));
+    if (!w) {
+        err_set(err, ERR_1201, "no memory to watch GPUs");
+        return NULL;
+    }
+    w->hz = hz;
+    if (o->also)
+        w->also = *o->also;
+    if (!history_new(&w->history, TELEMETRY_MAX_GPUS, hz, o->seconds > 0 ? o->seconds : 60, err)) {
+        free(w);
+        return NULL;
+    }
+    return w;
+}
+
+static void free_watch(struct watch *w)
+{
+    history_free(w->history);
+    free(w);
 }
 
 bool watch_start(struct watch **out, const struct watch_options *options, struct err *err)
 {
-    struct watch *w = calloc(1, sizeof(*w));
-    double hz = options->hz > 0 ? options->hz : 1, seconds = options->seconds > 0 ? options->seconds : 60;
+    double hz = options->hz > 0 ? options->hz : 1;
+    struct watch *w = new_watch(options, hz, err);
     if (!w)
-        return err_set(err, ERR_1201, "no memory to watch GPUs");
-    if (!history_new(&w->history, TELEMETRY_MAX_GPUS, hz, seconds, err)) {
-        free(w);
         return false;
-    }
     struct sampler_options o = {.hz = hz, .process_s = options->process_s, .gpu_limit = options->gpu_limit,
                                 .sysfs_root = options->sysfs_root, .proc_root = options->proc_root};
     struct sampler_sink sink = {.to = w, .sample = keep_sample, .processes = keep_processes};
     if (!sampler_start(&w->sampler, &o, &sink, err)) {
-        history_free(w->history);
-        free(w);
+        free_watch(w);
+        return false;
+    }
+    *out = w;
+    return true;
+}
+
+bool watch_replay(struct watch **out, const char *path, double speed, const struct watch_options *options,
+                  struct err *err)
+{
+    /* how dense a trace is shows only as it is played: room for the densest that is recorded by default */
+    struct watch *w = new_watch(options, speed > 5 ? 50 : 10, err);
+    if (!w)
+        return false;
+    struct sampler_sink sink = {.to = w, .sample = keep_sample, .processes = keep_processes};
+    if (!replay_start(&w->replay, path, speed, &sink, err)) {
+        free_watch(w);
         return false;
     }
     *out = w;
@@ -48,30 +91,64 @@ void watch_stop(struct watch *w)
 {
     if (!w)
         return;
+    replay_stop(w->replay);
     /* a thread that hangs in the driver may still come back and give its sample: then all stays */
-    if (!sampler_stop(w->sampler))
-        return;
-    history_free(w->history);
-    free(w);
+    if (sampler_stop(w->sampler))
+        free_watch(w);
+}
+
+/* A replay's first samples come at once. */
+static void settle_replay(struct watch *w)
+{
+    struct sample s;
+    for (int i = 0; i < 200; i++) {
+        bool all = true;
+        for (uint32_t g = 0; g < watch_count(w); g++)
+            all = all && history_newest(w->history, g, &s);
+        if (all || replay_ended(w->replay))
+            return;
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    }
 }
 
 void watch_settle(struct watch *w)
 {
-    sampler_wait_first(w->sampler, 2 * (uint64_t)CLOCK_NS_PER_S);
+    if (w->replay)
+        settle_replay(w);
+    else
+        sampler_wait_first(w->sampler, 2 * (uint64_t)CLOCK_NS_PER_S);
 }
 
 uint32_t watch_count(const struct watch *w)
 {
-    return sampler_count(w->sampler);
+    return w->replay ? replay_count(w->replay) : sampler_count(w->sampler);
+}
+
+static void read_info(struct watch *w, uint32_t gpu, struct gpu_info *out)
+{
+    if (w->replay)
+        *out = *replay_info(w->replay, gpu);
+    else
+        sampler_info(w->sampler, gpu, out);
+}
+
+/* A trace says what state its GPU was in, not why. */
+static void replay_health(const struct gpu_view *v, struct gpu_health *out)
+{
+    *out = (struct gpu_health){.state = v->has_sample ? (enum gpu_state)v->sample.state : GPU_STALE,
+                               .age_ns = v->has_sample ? clock_mono_ns() - v->sample.mono_ns : UINT64_MAX};
 }
 
 void watch_view(struct watch *w, uint32_t gpu, struct gpu_view *out)
 {
-    sampler_info(w->sampler, gpu, &out->info);
-    sampler_health(w->sampler, gpu, &out->health);
+    read_info(w, gpu, &out->info);
     out->has_sample = history_newest(w->history, gpu, &out->sample);
     if (!out->has_sample)
         out->sample = (struct sample){.gpu = (uint16_t)gpu};
+    if (w->replay)
+        replay_health(out, &out->health);
+    else
+        sampler_health(w->sampler, gpu, &out->health);
     level_read(&out->sample, &level_table_default, &out->level);
     out->has_processes = history_processes(w->history, gpu, &out->processes);
     if (!out->has_processes)
@@ -92,11 +169,21 @@ bool watch_simulated(struct watch *w)
 {
     struct gpu_info info;
     for (uint32_t i = 0; i < watch_count(w); i++) {
-        sampler_info(w->sampler, i, &info);
+        read_info(w, i, &info);
         if (info.simulated)
             return true;
     }
     return false;
+}
+
+bool watch_ended(struct watch *w)
+{
+    return w->replay && replay_ended(w->replay);
+}
+
+bool watch_truncated(struct watch *w)
+{
+    return w->replay && replay_truncated(w->replay);
 }
 
 struct history *watch_history(struct watch *w)
@@ -104,9 +191,11 @@ struct history *watch_history(struct watch *w)
     return w->history;
 }
 
-struct sampler *watch_sampler(struct watch *w)
+void watch_set_rate(struct watch *w, double hz)
 {
-    return w->sampler;
+    /* the history was made for one rate: a faster one would make it shorter */
+    if (w->sampler)
+        sampler_set_rate(w->sampler, hz > w->hz ? w->hz : hz);
 }
 
 bool gpu_view_free(const struct gpu_view *v, uint64_t *out)

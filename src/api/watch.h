@@ -12,6 +12,7 @@ struct watch_options {
     double process_s; /* between process lists; 0: 4, negative: never */
     uint32_t gpu_limit;
     const char *sysfs_root, *proc_root; /* NULL: the real ones */
+    const struct sampler_sink *also;    /* gets every sample and process table too, on the thread that read it */
 };
 
 /* All that is known of one GPU. */
@@ -29,6 +30,15 @@ struct watch;
 
 /* Errors as sampler_start. */
 bool watch_start(struct watch **out, const struct watch_options *options, struct err *err);
+
+/* A recorded trace in place of this machine's GPUs, `speed` times as fast as it was (0.01..3600), from its beginning.
+ * What it shows are the GPUs of the trace. ERR_1301, ERR_2001, ERR_1202. */
+bool watch_replay(struct watch **out, const char *path, double speed, const struct watch_options *options,
+                  struct err *err);
+bool watch_ended(struct watch *w); /* a replay has come to its end; never true of this machine's GPUs */
+
+bool watch_truncated(struct watch *w); /* the trace was damaged or cut off: what came before was played */
+
 void watch_stop(struct watch *w); /* accepts NULL */
 static inline void own_watch(struct watch **w)
 {
@@ -45,7 +55,7 @@ void watch_view(struct watch *w, uint32_t gpu, struct gpu_view *out);
 struct gpu_view *watch_views(struct watch *w, struct err *err);
 bool watch_simulated(struct watch *w); /* any GPU is */
 struct history *watch_history(struct watch *w);
-struct sampler *watch_sampler(struct watch *w);
+void watch_set_rate(struct watch *w, double hz); /* no effect on a replay */
 
 /* Bytes nobody holds, as the driver says; false where it does not. */
 bool gpu_view_free(const struct gpu_view *v, uint64_t *out);
