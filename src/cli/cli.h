@@ -21,6 +21,8 @@ enum scope {
     SCOPE_VLLM = 1 << 9, /* settings of vLLM */
     SCOPE_GPUS = 1 << 10, /* commands that read the GPUs */
     SCOPE_STATUS = 1 << 11,
+    SCOPE_RECORD = 1 << 12,
+    SCOPE_REPLAY = 1 << 13,
 };
 
 enum option_kind { OPTION_SWITCH, OPTION_VALUE, OPTION_MAYBE };
@@ -148,6 +150,9 @@ bool cmd_model_scan(struct cli *c, struct err *err);
 bool cmd_status(struct cli *c, struct err *err);
 bool cmd_gpu_ls(struct cli *c, struct err *err);
 bool cmd_gpu_show(struct cli *c, struct err *err);
+bool cmd_gpu_watch(struct cli *c, struct err *err);
+bool cmd_record(struct cli *c, struct err *err);
+bool cmd_replay(struct cli *c, struct err *err);
 bool cmd_engine_ls(struct cli *c, struct err *err);
 bool cmd_engine_probe(struct cli *c, struct err *err);
 bool cmd_doctor(struct cli *c, struct err *err);

@@ -78,7 +78,7 @@ bool cmd_gpu_ls(struct cli *c, struct err *err)
 {
     own(own_watch) struct watch *w = NULL;
     struct gpu_view v;
-    if (!cli_watch(c, 2, true, &w, err))
+    if (!cli_watch(c, 2, true, NULL, &w, err))
         return false;
     if (c->look.json)
         return gpus_document(c, w, "gpus", err);
@@ -195,7 +195,7 @@ bool cmd_gpu_show(struct cli *c, struct err *err)
     struct gpu_view v;
     struct json j;
     uint32_t gpu = 0;
-    if (!cli_watch(c, 2, true, &w, err) || !cli_find_gpu(w, c->words.word[0], &gpu, err))
+    if (!cli_watch(c, 2, true, NULL, &w, err) || !cli_find_gpu(w, c->words.word[0], &gpu, err))
         return false;
     watch_view(w, gpu, &v);
     if (c->look.json) {

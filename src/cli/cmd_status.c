@@ -1,17 +1,7 @@
 /* cmd_status: what the GPUs of this machine do at this moment, on one screen. */
-#include <signal.h>
-#include <time.h>
-
 #include "base/own.h"
 #include "cli/gpus.h"
-
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int signal_number)
-{
-    (void)signal_number;
-    interrupted = 1;
-}
+#include "cli/interrupt.h"
 
 static void write_plain(struct cli *c, struct watch *w)
 {
@@ -55,12 +45,9 @@ static bool watch_status(struct cli *c, struct watch *w, struct err *err)
     double interval = 1;
     if (!cli_interval(c, &interval, err))
         return false;
-    struct sigaction act = {.sa_handler = on_interrupt};
-    sigaction(SIGINT, &act, NULL);
-    sigaction(SIGTERM, &act, NULL);
-    struct timespec pause = {.tv_sec = (time_t)interval, .tv_nsec = (long)((interval - (double)(time_t)interval) * 1e9)};
+    interrupt_watch();
     bool terminal = isatty(STDOUT_FILENO) && !c->look.plain && !c->look.json && !c->look.accessible;
-    while (!interrupted) {
+    do {
         if (terminal)
             str_add(&c->out, "\033[H\033[2J");
         if (c->look.json ? !gpus_document(c, w, "status", err) : false)
@@ -69,15 +56,14 @@ static bool watch_status(struct cli *c, struct watch *w, struct err *err)
             write_status(c, w);
         if (!cli_flush(c))
             return true;
-        nanosleep(&pause, NULL);
-    }
+    } while (interrupt_sleep(interval));
     return true;
 }
 
 bool cmd_status(struct cli *c, struct err *err)
 {
     own(own_watch) struct watch *w = NULL;
-    if (!cli_watch(c, 60, c->look.json, &w, err))
+    if (!cli_watch(c, 2, c->look.json, NULL, &w, err))
         return false;
     if (given(c, OPTION_WATCH))
         return watch_status(c, w, err);

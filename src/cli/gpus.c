@@ -26,7 +26,8 @@ bool cli_interval(struct cli *c, double *out, struct err *err)
     return err_fix(err, NULL, "seconds between %g and %g", interval_least, interval_most);
 }
 
-bool cli_watch(struct cli *c, double seconds, bool processes, struct watch **out, struct err *err)
+bool cli_watch(struct cli *c, double seconds, bool processes, const struct sampler_sink *also, struct watch **out,
+               struct err *err)
 {
     double interval = 1, limit = 0;
     bool set = false;
@@ -36,6 +37,7 @@ bool cli_watch(struct cli *c, double seconds, bool processes, struct watch **out
         .hz = 1 / interval,
         .seconds = seconds,
         .process_s = processes ? 0 : -1,
+        .also = also,
         .gpu_limit = set ? (uint32_t)limit : 0,
         .sysfs_root = c->words.value[OPTION_SYSFS_ROOT],
         .proc_root = c->words.value[OPTION_PROC_ROOT],

@@ -5,8 +5,10 @@
 #include "api/gpu_words.h"
 #include "cli/cli.h"
 
-/* Watch this machine's GPUs with the options and variables of the command line; processes: read their lists too. */
-bool cli_watch(struct cli *c, double seconds, bool processes, struct watch **out, struct err *err);
+/* Watch this machine's GPUs with the options and variables of the command line; processes: read their lists too; also may be
+ * NULL. */
+bool cli_watch(struct cli *c, double seconds, bool processes, const struct sampler_sink *also, struct watch **out,
+               struct err *err);
 
 /* Seconds between samples: --interval, DUALGPUOPT_POLL_INTERVAL, 1. */
 bool cli_interval(struct cli *c, double *out, struct err *err);

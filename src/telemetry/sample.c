@@ -19,6 +19,33 @@ double sample_memory_percent(const struct sample *s)
     return percent > 100 ? 100 : percent;
 }
 
+static const double mib = 1048576;
+
+char *sample_memory_text(const struct sample *s, char *out, size_t size)
+{
+    double percent = sample_memory_percent(s);
+    if (percent < 0) {
+        snprintf(out, size, "n/a");
+        return out;
+    }
+    double total = s->value[METRIC_MEMORY_TOTAL];
+    snprintf(out, size, "%.0f/%.0f MB (%.1f%%)", percent / 100 * total / mib, total / mib, percent);
+    return out;
+}
+
+char *sample_pcie_text(const struct sample *s, char *out, size_t size)
+{
+    bool tx = sample_has(s, METRIC_PCIE_TX), rx = sample_has(s, METRIC_PCIE_RX);
+    size_t n = 0;
+    if (size)
+        out[0] = 0;
+    if (tx)
+        n = (size_t)snprintf(out, size, "TX: %.1f MB/s%s", s->value[METRIC_PCIE_TX] / mib, rx ? ", " : "");
+    if (rx && n < size)
+        snprintf(out + n, size - n, "RX: %.1f MB/s", s->value[METRIC_PCIE_RX] / mib);
+    return out;
+}
+
 char *throttle_text(uint64_t bits, char *out, size_t size)
 {
     static const struct {

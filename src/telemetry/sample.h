@@ -65,6 +65,12 @@ static inline void sample_clear(struct sample *s, enum metric m)
 /* Used over total in percent, or -1 where either is unknown or the total is 0. Used includes what is reserved. */
 double sample_memory_percent(const struct sample *s);
 
+/* "4096/8192 MB (50.0%)" with MB of 2^20 bytes, used with what is reserved; "n/a" where it is not known. Returns out. */
+char *sample_memory_text(const struct sample *s, char *out, size_t size);
+
+/* "TX: 4.9 MB/s, RX: 2.9 MB/s", MB of 2^20 bytes; "" where neither is known. Returns out. */
+char *sample_pcie_text(const struct sample *s, char *out, size_t size);
+
 /* The throttle reasons in words, "power cap, heat"; "" for none or only idle. Returns out. */
 char *throttle_text(uint64_t bits, char *out, size_t size);
 
