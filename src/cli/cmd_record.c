@@ -167,19 +167,19 @@ static const char *time_text(int64_t wall_ns, char out[16])
 static void write_line(struct cli *c, const struct gpu_view *v)
 {
     const struct sample *s = &v->sample;
-    char a[METRIC_TEXT_MAX], memory[64], pcie[64], when[16];
-    size_t start = c->out.len;
-    str_addf(&c->out, "%s  %u %4s  %-24s %5s", time_text(s->wall_ns, when), v->info.index,
-             gpu_metric_cell(v, METRIC_UTILIZATION, a), sample_memory_text(s, memory, sizeof(memory)),
-             sample_has(s, METRIC_TEMPERATURE) ? metric_text(METRIC_TEMPERATURE, s->value[METRIC_TEMPERATURE], a) : "-");
-    if (sample_has(s, METRIC_POWER))
-        str_addf(&c->out, " %6s", metric_text(METRIC_POWER, s->value[METRIC_POWER], a));
-    sample_pcie_text(s, pcie, sizeof(pcie));
+    char util[METRIC_TEXT_MAX], heat[METRIC_TEXT_MAX], power[METRIC_TEXT_MAX], memory[64], when[16];
+    str_addf(&c->out, "%s %2u %5s  %-23s %5s %6s", time_text(s->wall_ns, when), v->info.index,
+             gpu_metric_cell(v, METRIC_UTILIZATION, util), sample_memory_text(s, memory, sizeof(memory)),
+             gpu_metric_cell(v, METRIC_TEMPERATURE, heat), gpu_metric_cell(v, METRIC_POWER, power));
+    if (sample_has(s, METRIC_PCIE_TX) && sample_has(s, METRIC_PCIE_RX))
+        str_addf(&c->out, " %6.1f/%-6.1f", s->value[METRIC_PCIE_TX] / 1048576, s->value[METRIC_PCIE_RX] / 1048576);
+    else
+        str_addf(&c->out, " %6s%7s", "-", "");
     const char *word = gpu_word(v);
     if (strcmp(word, "ok") != 0)
         str_addf(&c->out, "  %s", word);
-    else if (pcie[0] && c->out.len - start + strlen(pcie) + 2 <= (size_t)c->look.width)
-        str_addf(&c->out, "  %s", pcie);
+    while (c->out.len && c->out.data[c->out.len - 1] == ' ')
+        c->out.data[--c->out.len] = 0;
     str_add(&c->out, "\n");
 }
 
@@ -231,7 +231,7 @@ static void write_heading(struct cli *c, struct watch *w)
         watch_view(w, i, &v);
         str_addf(&c->out, "GPU %u %s%s\n", i, gpu_short_name(v.info.name), v.info.simulated ? "   SIMULATED" : "");
     }
-    str_add(&c->out, "TIME    GPU UTIL  MEMORY                    TEMP  POWER  PCIE\n");
+    str_add(&c->out, "TIME    GPU  UTIL  MEMORY                   TEMP  POWER  TX/RX MB/s\n");
 }
 
 struct line_state {

@@ -180,7 +180,7 @@ void gpus_findings(struct cli *c, struct watch *w)
 
 void gpu_sentences(struct cli *c, const struct gpu_view *v)
 {
-    char a[METRIC_TEXT_MAX], sentence[GPU_SENTENCE_MAX];
+    char a[METRIC_TEXT_MAX], pcie[64], sentence[GPU_SENTENCE_MAX];
     const struct sample *s = &v->sample;
     str_addf(&c->out, "GPU %u %s%s: ", v->info.index, gpu_short_name(v->info.name),
              v->info.simulated ? " (simulated)" : "");
@@ -195,6 +195,8 @@ void gpu_sentences(struct cli *c, const struct gpu_view *v)
         str_addf(&c->out, "%s. ", metric_text(METRIC_TEMPERATURE, s->value[METRIC_TEMPERATURE], a));
     if (sample_has(s, METRIC_POWER))
         str_addf(&c->out, "%s. ", metric_text(METRIC_POWER, s->value[METRIC_POWER], a));
+    if (sample_pcie_text(s, pcie, sizeof(pcie))[0])
+        str_addf(&c->out, "PCIe %s. ", pcie);
     if (gpu_sentence(v, sentence)[0])
         str_addf(&c->out, "It %s.\n", sentence);
     else

@@ -106,6 +106,7 @@ static void tick(struct lane *l, double hz, bool first)
     grow_older(&l->sample, now_ns);
     enum source_answer answer = l->gpu.read(&l->gpu, &t, &l->sample, &l->table);
     enum gpu_state state = state_of(answer, l->gpu.trouble);
+    now_ns = clock_mono_ns(); /* a read that hung for a while is as new as its end */
     if (answer != SOURCE_READ)
         l->sample.present = 0; /* what a card measured before it was lost is not what it measures */
     l->sample.mono_ns = now_ns;
