@@ -1,4 +1,5 @@
-/* fuzz_gpu_metrics: any bytes as a gpu_metrics file; values that come out are ones a card can have. */
+/* fuzz_gpu_metrics: any bytes as a gpu_metrics file; values that come out are ones a card can have.
+ */
 #include <stdlib.h>
 
 #include "amdgpu/gpu_metrics.h"
@@ -8,9 +9,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const double most[DRM_VALUE_COUNT] = {
-        [DRM_BUSY] = 100,       [DRM_MEMORY_BUSY] = 100,     [DRM_TEMPERATURE] = 200, [DRM_MEMORY_TEMPERATURE] = 200,
-        [DRM_POWER] = 5000,     [DRM_ENERGY] = 1e15,         [DRM_CLOCK] = 20000,     [DRM_MEMORY_CLOCK] = 20000,
-        [DRM_LINK_GEN] = 7,     [DRM_LINK_WIDTH] = 32,       [DRM_THROTTLE] = 15,
+        [DRM_BUSY] = 100,        [DRM_MEMORY_BUSY] = 100,
+        [DRM_TEMPERATURE] = 200, [DRM_MEMORY_TEMPERATURE] = 200,
+        [DRM_POWER] = 5000,      [DRM_ENERGY] = 1e15,
+        [DRM_CLOCK] = 20000,     [DRM_MEMORY_CLOCK] = 20000,
+        [DRM_LINK_GEN] = 7,      [DRM_LINK_WIDTH] = 32,
+        [DRM_THROTTLE] = 15,
     };
     struct drm_reading r = {0};
     bool integrated;

@@ -1,16 +1,20 @@
-/* test_clients: who has a card open, from a made /proc: shared and repeated files, other cards, processes that go. */
+/* test_clients: who has a card open, from a made /proc: shared and repeated files, other cards,
+ * processes that go. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <sys/wait.h>
 
 #include "amdgpu/clients.h"
 #include "../tree.h"
 
 static char root[64];
 static struct clients_found found;
-static const struct drm_identity nodes = {.n_nodes = 2, .nodes = {"card0", "renderD128"}};
+static const struct drm_identity nodes = {
+    .n_nodes = 2, .nodes = {"card0", "renderD128"}
+};
 static const uint64_t second = 1000000000;
 
 static int make_root(void **state)
@@ -28,14 +32,16 @@ static int drop_root(void **state)
 }
 
 /* One open file of the process: where it points, and what the driver writes about it. */
-static void put_file(unsigned pid, unsigned fd, const char *target, const char *pdev, unsigned client, unsigned vram_mib)
+static void put_file(unsigned pid, unsigned fd, const char *target, const char *pdev,
+                     unsigned client, unsigned vram_mib)
 {
     char path[64], text[512];
     snprintf(path, sizeof(path), "/proc/%u/fd/%u", pid, fd);
     tree_link(root, path, target);
     snprintf(path, sizeof(path), "/proc/%u/fdinfo/%u", pid, fd);
     snprintf(text, sizeof(text),
-             "pos:\t0\ndrm-driver:\tamdgpu\ndrm-pdev:\t%s\ndrm-client-id:\t%u\ndrm-memory-vram:\t%u MiB\n"
+             "pos:\t0\ndrm-driver:\tamdgpu\ndrm-pdev:\t%s\ndrm-client-id:\t%u\ndrm-memory-vram:\t%"
+             "u MiB\n"
              "drm-memory-gtt:\t1 MiB\ndrm-memory-cpu:\t9 MiB\ndrm-engine-compute:\t%u ns\n",
              pdev, client, vram_mib, 1000 * client);
     tree_put(root, path, text);
@@ -60,9 +66,9 @@ static void counts_every_client_once(void **state)
     put_file(10, 3, "/dev/dri/renderD128", "0000:03:00.0", 7, 100);
     put_file(10, 4, "/dev/dri/renderD128", "0000:03:00.0", 7, 100); /* a dup */
     put_file(10, 5, "/dev/dri/card0", "0000:03:00.0", 8, 5);
-    put_file(9, 3, "/dev/dri/renderD128", "0000:03:00.0", 8, 5);     /* passed on to another process */
-    put_file(11, 3, "/dev/dri/renderD129", "0000:04:00.0", 7, 999);  /* another card */
-    put_file(11, 4, "/dev/dri/renderD128", "0000:09:00.0", 6, 999);  /* says it is of another card */
+    put_file(9, 3, "/dev/dri/renderD128", "0000:03:00.0", 8, 5); /* passed on to another process */
+    put_file(11, 3, "/dev/dri/renderD129", "0000:04:00.0", 7, 999); /* another card */
+    put_file(11, 4, "/dev/dri/renderD128", "0000:09:00.0", 6, 999); /* says it is of another card */
     put_file(12, 3, "/dev/null", "0000:03:00.0", 9, 999);
     tree_put(root, "/proc/uptime", "1 1\n");
     struct clients *c = clients_new(root, "0000:03:00.0", &nodes);
@@ -126,13 +132,31 @@ static void walks_the_real_proc(void **state)
     clients_free(c);
 }
 
+/* Another user's open files may not be seen; that is told apart from having none. */
+static void counts_processes_that_hide(void **state)
+{
+    (void)state;
+    int status;
+    if (getuid() != 0)
+        skip();
+    pid_t child = fork();
+    if (child == 0) {
+        struct clients *c = clients_new("", "ffff:ff:1f.7", &nodes);
+        bool hidden = setresuid(65534, 65534, 65534) == 0 && c && clients_scan(c, second, &found) &&
+                      found.hidden > 0;
+        clients_free(c);
+        _exit(hidden ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counts_every_client_once),
-        cmocka_unit_test(notices_what_comes_and_goes),
-        cmocka_unit_test(without_proc_it_says_so),
-        cmocka_unit_test(walks_the_real_proc),
+        cmocka_unit_test(counts_every_client_once),   cmocka_unit_test(notices_what_comes_and_goes),
+        cmocka_unit_test(without_proc_it_says_so),    cmocka_unit_test(walks_the_real_proc),
+        cmocka_unit_test(counts_processes_that_hide),
     };
     return cmocka_run_group_tests(tests, make_root, drop_root);
 }

@@ -1,4 +1,5 @@
-/* test_drm: which cards are found, what is read from them, and that a suspended one is left alone. */
+/* test_drm: which cards are found, what is read from them, and that a suspended one is left alone.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,8 +37,10 @@ static void finds_amd_and_intel_in_pci_order(void **state)
     card_put_device(root, 0, "nvidia", "0000:01:00.0", "10DE:2684");
     card_put_device(root, 3, "nouveau", "0000:02:00.0", "10DE:2684");
     card_put(root, 4, "device/uevent", "DRIVER=amdgpu\nPCI_ID=1002:0001\n"); /* not on PCI */
-    tree_put(root, "/sys/class/drm/card2-DP-1/device/uevent", "DRIVER=amdgpu\nPCI_SLOT_NAME=0000:0b:00.0\n");
-    tree_put(root, "/sys/class/drm/renderD128/device/uevent", "DRIVER=amdgpu\nPCI_SLOT_NAME=0000:0c:00.0\n");
+    tree_put(root, "/sys/class/drm/card2-DP-1/device/uevent",
+             "DRIVER=amdgpu\nPCI_SLOT_NAME=0000:0b:00.0\n");
+    tree_put(root, "/sys/class/drm/renderD128/device/uevent",
+             "DRIVER=amdgpu\nPCI_SLOT_NAME=0000:0c:00.0\n");
     tree_put(root, "/sys/class/drm/version", "drm 1.1.0\n");
     tree_link(root, "/sys/class/drm/card12/device", "../card10/device"); /* a partition */
     assert_int_equal(drm_list(root, cards), 3);
@@ -81,11 +84,11 @@ static void names_come_from_the_card_the_table_or_its_numbers(void **state)
     static const struct {
         const char *revision, *product, *name;
     } cases[] = {
-        {"0xc8\n", "", "AMD Radeon RX 7900 XTX"},
-        {"0xcc\n", "", "AMD Radeon RX 7900 XT"},
-        {"0x77\n", "", "AMD GPU 1002:744c"},
-        {"", "\n", "AMD GPU 1002:744c"},
-        {"0xc8\n", "AMD Radeon PRO\x1b X\n", "AMD Radeon PRO\\x1B X"},
+        {"0xc8\n", "",                       "AMD Radeon RX 7900 XTX"},
+        {"0xcc\n", "",                       "AMD Radeon RX 7900 XT" },
+        {"0x77\n", "",                       "AMD GPU 1002:744c"     },
+        {"",       "\n",                     "AMD GPU 1002:744c"     },
+        {"0xc8\n", "AMD Radeon PRO\x1b X\n", "AMD Radeon PRO\\x1B X" },
     };
     struct drm_identity id;
     struct drm_reading r;
@@ -134,34 +137,34 @@ static void forms_of_sysfs_are_strict(void **state)
         const char *text;
         double value; /* -1: refused */
     } cases[] = {
-        {sysfs_number, "42\n", 42},
-        {sysfs_number, "42", 42},
-        {sysfs_number, "0\n", 0},
-        {sysfs_number, "", -1},
-        {sysfs_number, "\n", -1},
-        {sysfs_number, "42 W\n", -1},
-        {sysfs_number, "42\n43\n", -1},
-        {sysfs_number, "0x10\n", -1},
-        {sysfs_number, "N/A\n", -1},
-        {sysfs_number, "99999999999999999999\n", -1},
-        {sysfs_active_mhz, "0: 500Mhz \n1: 2371Mhz *\n", 2371},
-        {sysfs_active_mhz, "S: 19Mhz *\n0: 500Mhz\n", 19},
-        {sysfs_active_mhz, "0: 500Mhz \n1: 2371Mhz \n", -1},
-        {sysfs_active_mhz, "0: *\n", -1},
-        {sysfs_active_mhz, "0: 500 *\n", -1},
-        {sysfs_active_mhz, "", -1},
-        {sysfs_highest_mhz, "0: 500Mhz \n1: 2371Mhz \n2: 96Mhz", 2371},
-        {sysfs_active_gen, "0: 2.5GT/s, x1 619Mhz *\n1: 16.0GT/s, x16 619Mhz\n", 1},
-        {sysfs_active_width, "0: 2.5GT/s, x1 *\n1: 16.0GT/s, x16 *\n", 16},
-        {sysfs_active_width, "0: 2.5GT/s, x99 *\n", -1},
-        {sysfs_highest_gen, "0: 2.5GT/s, x1\n1: 32.0GT/s, x16\n", 5},
-        {sysfs_link_gen, "16.0 GT/s PCIe\n", 4},
-        {sysfs_link_gen, "5 GT/s\n", 2},
-        {sysfs_link_gen, "Unknown\n", -1},
-        {sysfs_link_gen, "7 GT/s\n", -1},
-        {sysfs_link_width, "16\n", 16},
-        {sysfs_link_width, "63\n", -1},
-        {sysfs_link_width, "0\n", -1},
+        {sysfs_number,       "42\n",                                               42  },
+        {sysfs_number,       "42",                                                 42  },
+        {sysfs_number,       "0\n",                                                0   },
+        {sysfs_number,       "",                                                   -1  },
+        {sysfs_number,       "\n",                                                 -1  },
+        {sysfs_number,       "42 W\n",                                             -1  },
+        {sysfs_number,       "42\n43\n",                                           -1  },
+        {sysfs_number,       "0x10\n",                                             -1  },
+        {sysfs_number,       "N/A\n",                                              -1  },
+        {sysfs_number,       "99999999999999999999\n",                             -1  },
+        {sysfs_active_mhz,   "0: 500Mhz \n1: 2371Mhz *\n",                         2371},
+        {sysfs_active_mhz,   "S: 19Mhz *\n0: 500Mhz\n",                            19  },
+        {sysfs_active_mhz,   "0: 500Mhz \n1: 2371Mhz \n",                          -1  },
+        {sysfs_active_mhz,   "0: *\n",                                             -1  },
+        {sysfs_active_mhz,   "0: 500 *\n",                                         -1  },
+        {sysfs_active_mhz,   "",                                                   -1  },
+        {sysfs_highest_mhz,  "0: 500Mhz \n1: 2371Mhz \n2: 96Mhz",                  2371},
+        {sysfs_active_gen,   "0: 2.5GT/s, x1 619Mhz *\n1: 16.0GT/s, x16 619Mhz\n", 1   },
+        {sysfs_active_width, "0: 2.5GT/s, x1 *\n1: 16.0GT/s, x16 *\n",             16  },
+        {sysfs_active_width, "0: 2.5GT/s, x99 *\n",                                -1  },
+        {sysfs_highest_gen,  "0: 2.5GT/s, x1\n1: 32.0GT/s, x16\n",                 5   },
+        {sysfs_link_gen,     "16.0 GT/s PCIe\n",                                   4   },
+        {sysfs_link_gen,     "5 GT/s\n",                                           2   },
+        {sysfs_link_gen,     "Unknown\n",                                          -1  },
+        {sysfs_link_gen,     "7 GT/s\n",                                           -1  },
+        {sysfs_link_width,   "16\n",                                               16  },
+        {sysfs_link_width,   "63\n",                                               -1  },
+        {sysfs_link_width,   "0\n",                                                -1  },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         double value = -1;
@@ -175,7 +178,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(finds_amd_and_intel_in_pci_order, make_root, drop_root),
         cmocka_unit_test_setup_teardown(power_state_is_told, make_root, drop_root),
-        cmocka_unit_test_setup_teardown(names_come_from_the_card_the_table_or_its_numbers, make_root, drop_root),
+        cmocka_unit_test_setup_teardown(names_come_from_the_card_the_table_or_its_numbers,
+                                        make_root, drop_root),
         cmocka_unit_test_setup_teardown(slow_values_are_read_when_asked_for, make_root, drop_root),
         cmocka_unit_test(forms_of_sysfs_are_strict),
     };

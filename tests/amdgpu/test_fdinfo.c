@@ -10,7 +10,8 @@
 
 #include "amdgpu/fdinfo.h"
 
-#define HEAD(driver) "pos:\t0\ndrm-driver:\t" driver "\ndrm-client-id:\t42\ndrm-pdev:\t0000:03:00.0\n"
+#define HEAD(driver) \
+    "pos:\t0\ndrm-driver:\t" driver "\ndrm-client-id:\t42\ndrm-pdev:\t0000:03:00.0\n"
 
 static struct fdinfo parse(const char *text)
 {
@@ -77,11 +78,12 @@ static void reads_cycles_and_capacity(void **state)
 static void what_cannot_be_meant_is_left_out(void **state)
 {
     (void)state;
-    struct fdinfo f = parse(HEAD("amdgpu") "drm-engine-gfx:\t12x ns\ndrm-engine-dec:\t-4 ns\n"
-                                           "drm-engine-compute:\t99999999999999999999 ns\n"
-                                           "drm-engine-capacity-dma:\t0\ndrm-memory-vram:\t18446744073709551615 MiB\n"
-                                           "drm-memory-gtt:\t5 pounds\ndrm-engine-:\t3 ns\n"
-                                           "drm-engine-an_engine_with_a_very_long_name:\t3 ns\n");
+    struct fdinfo f = parse(
+        HEAD("amdgpu") "drm-engine-gfx:\t12x ns\ndrm-engine-dec:\t-4 ns\n"
+                       "drm-engine-compute:\t99999999999999999999 ns\n"
+                       "drm-engine-capacity-dma:\t0\ndrm-memory-vram:\t18446744073709551615 MiB\n"
+                       "drm-memory-gtt:\t5 pounds\ndrm-engine-:\t3 ns\n"
+                       "drm-engine-an_engine_with_a_very_long_name:\t3 ns\n");
     assert_int_equal(f.n_engines, 0);
     assert_int_equal(f.n_regions, 0);
 }

@@ -69,7 +69,11 @@ static void reads_server_cards(void **state)
     static const struct {
         uint8_t content;
         uint16_t size, energy, width, clock;
-    } revisions[] = {{4, 288, 24, 48, 240}, {5, 360, 88, 112, 312}, {6, 384, 88, 136, 336}};
+    } revisions[] = {
+        {4, 288, 24, 48,  240},
+        {5, 360, 88, 112, 312},
+        {6, 384, 88, 136, 336}
+    };
     for (size_t i = 0; i < 3; i++) {
         start(revisions[i].size, 1, revisions[i].content);
         put(4, 2, 61), put(6, 2, 52), put(10, 2, 540), put(12, 2, 88);
