@@ -215,22 +215,17 @@ static void set_values(struct drm_source *d, const struct drm_reading *r, enum d
         set_throttle(r, s);
 }
 
-/* Which metrics fail that were there before, in words. What a driver never could read is not
- * missed. */
+/* Which metrics fail that were there before. What a driver never could read is not missed. */
 static void tell_trouble(struct source_gpu *g, struct drm_source *d, const struct drm_reading *r)
 {
-    size_t n = 0;
     d->failing = (d->failing & ~r->known) | (r->failed & d->had);
     d->had |= r->known;
     g->trouble[0] = 0;
-    for (int i = 0; i < N_PLAIN && n < sizeof(g->trouble) - 1; i++)
+    for (int i = 0; i < N_PLAIN; i++)
         if (d->failing >> plain_metrics[i].value & 1)
-            n += (size_t)snprintf(
-                g->trouble + n, sizeof(g->trouble) - n, "%s%s",
-                n ? ", " : "cannot be read: ", metric_info[plain_metrics[i].metric].name);
-    if (d->failing >> DRM_VRAM_USED & 1 && n < sizeof(g->trouble) - 1)
-        snprintf(g->trouble + n, sizeof(g->trouble) - n, "%s%s",
-                 n ? ", " : "cannot be read: ", metric_info[METRIC_MEMORY_USED].name);
+            source_note(g, metric_info[plain_metrics[i].metric].name, "cannot be read");
+    if (d->failing >> DRM_VRAM_USED & 1)
+        source_note(g, metric_info[METRIC_MEMORY_USED].name, "cannot be read");
 }
 
 /* ---- clients ---- */

@@ -393,7 +393,7 @@ static void what_begins_to_fail_is_named(void **state)
     assert_int_equal(waitpid(child, NULL, 0), child);
     assert_int_equal(read_at(0, 2, false), SOURCE_READ);
     EXPECT_ABSENT(METRIC_MEMORY_UTILIZATION);
-    assert_string_equal(list[0].trouble, "cannot be read: memory_utilization");
+    assert_string_equal(list[0].trouble, "memory_utilization: cannot be read");
     expect(METRIC_UTILIZATION, 97);
 }
 
