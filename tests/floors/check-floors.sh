@@ -6,9 +6,12 @@ cd "$1/src"
 {
     sed 's/#.*//' FLOORS | awk 'NF > 1 {for (i = 2; i <= NF; i++) print "floor", $1, $i}'
     find . -mindepth 1 -maxdepth 1 -type d | sed 's|^\./|room |'
-    find . -mindepth 2 -type f -name '*.[ch]' -o -mindepth 2 -type f -name '*.def' |
-        sed 's|^\./||' | sort | while read -r file; do
-        echo "file $file"
+    if [ -d ../sim ]; then echo room sim; fi
+    {
+        find . -mindepth 2 -type f -name '*.[ch]' -o -mindepth 2 -type f -name '*.def'
+        if [ -d ../sim ]; then find ../sim -type f -name '*.[ch]' -o -type f -name '*.def'; fi
+    } | sort | while read -r file; do
+        echo "file $file" | sed 's|^file \.\.*/|file |'
         printf 'first %s\n' "$(sed 2q "$file" | tr '\n' ' ')"
         sed -n 's/^[ \t]*#[ \t]*include[ \t]*"\([^"]*\)".*/include \1/p' "$file"
     done
