@@ -252,12 +252,9 @@ static bool suits(const struct world_shared *s, const struct world_wish *wish, c
     return s->text_len == len && s->text_hash == str_hash(text, len) && (wish->state || idle < IDLE_NS);
 }
 
-static struct world_shared *join_or_begin(const char *path, const struct world_wish *wish, const char *text,
-                                          size_t len, struct err *err)
+static struct world_shared *join_locked(int fd, const char *path, const struct world_wish *wish, const char *text,
+                                        size_t len, struct err *err)
 {
-    own_fd int fd = open_locked(path, text != NULL, err);
-    if (fd < 0)
-        return NULL;
     struct err ignored = {0};
     struct world_shared *s = map_existing(fd, &ignored);
     if (s && suits(s, wish, text, len))
@@ -274,6 +271,18 @@ static struct world_shared *join_or_begin(const char *path, const struct world_w
         return NULL;
     }
     return begin_file(path, wish, text, len, err);
+}
+
+static struct world_shared *join_or_begin(const char *path, const struct world_wish *wish, const char *text,
+                                          size_t len, struct err *err)
+{
+    int fd = open_locked(path, text != NULL, err);
+    if (fd < 0)
+        return NULL;
+    struct world_shared *s = join_locked(fd, path, wish, text, len, err);
+    flock(fd, LOCK_UN); /* a mapping would keep it locked */
+    close(fd);
+    return s;
 }
 
 bool world_open(const struct world_wish *wish, struct world **out, struct err *err)

@@ -1,16 +1,32 @@
 /* gpm: two samples and what happened between them, on cards from Hopper on. */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "sim/driver/call.h"
 
+enum { SAMPLES = 256 };
+
 struct sample {
-    bool taken;
+    bool used, taken;
     uint32_t index;
     int32_t mig;
     int64_t t_ns;
     struct load_sum sum;
 };
+
+static struct sample samples[SAMPLES];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* NULL for what was never given out. */
+static struct sample *sample_of(const void *handle)
+{
+    uintptr_t at = (uintptr_t)handle, first = (uintptr_t)samples;
+    if (at < first || at >= first + sizeof(samples) || (at - first) % sizeof(samples[0]) != 0)
+        return NULL;
+    struct sample *s = &samples[(at - first) / sizeof(samples[0])];
+    return s->used ? s : NULL;
+}
 
 static bool supports(const struct call *c)
 {
@@ -31,25 +47,39 @@ API int nvmlGpmSampleAlloc(void **out)
 {
     BEGIN;
     NEED(out);
-    *out = calloc(1, sizeof(struct sample));
-    END(*out ? NV_SUCCESS : NV_MEMORY);
+    struct sample *free_one = NULL;
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < SAMPLES && !free_one; i++)
+        if (!samples[i].used)
+            free_one = &samples[i];
+    if (free_one)
+        *free_one = (struct sample){.used = true};
+    pthread_mutex_unlock(&lock);
+    if (!free_one)
+        END(NV_MEMORY);
+    *out = free_one;
+    END(NV_SUCCESS);
 }
 
 API int nvmlGpmSampleFree(void *sample)
 {
     BEGIN;
-    NEED(sample);
-    free(sample);
-    END(NV_SUCCESS);
+    pthread_mutex_lock(&lock);
+    struct sample *s = sample_of(sample);
+    if (s)
+        s->used = false;
+    pthread_mutex_unlock(&lock);
+    END(s ? NV_SUCCESS : NV_INVALID_ARGUMENT);
 }
 
 static int take(struct call *c, int32_t mig, void *sample)
 {
-    if (c->code || !sample)
+    struct sample *to = sample_of(sample);
+    if (c->code || !to)
         return call_end(c, c->code ? c->code : NV_INVALID_ARGUMENT);
     if (!supports(c))
         return call_end(c, NV_NOT_SUPPORTED);
-    *(struct sample *)sample = (struct sample){true, c->index, mig, c->t_ns, load_until(c->scenario, c->index, mig, c->t_ns)};
+    *to = (struct sample){true, true, c->index, mig, c->t_ns, load_until(c->scenario, c->index, mig, c->t_ns)};
     return call_end(c, NV_SUCCESS);
 }
 
@@ -91,7 +121,7 @@ static bool metric(uint32_t id, const struct sample *a, const struct sample *b, 
 API int nvmlGpmMetricsGet(struct nv_gpm_get *get)
 {
     BEGIN;
-    NEED(get && get->sample1 && get->sample2 && get->count <= 333);
+    NEED(get && sample_of(get->sample1) && sample_of(get->sample2) && get->count <= 333);
     if (get->version != 1 && !c.scenario->lenient)
         END(NV_ARGUMENT_VERSION_MISMATCH);
     const struct sample *a = get->sample1, *b = get->sample2;
