@@ -126,19 +126,38 @@ bool sim_stop(const char *state, struct err *err)
     return true;
 }
 
+bool sim_present(struct world **out, struct err *err)
+{
+    const char *named = getenv("DUALGPUOPT_SIM_SCENARIO");
+    struct world_wish wish = {.scenario = named && *named ? named : NULL, .scale = 1, .seed = 1};
+    return world_open(&wish, out, err);
+}
+
+bool sim_started(void)
+{
+    char path[WORLD_PATH_MAX];
+    struct err ignored = {0};
+    return common_state(NULL, path, &ignored) && access(path, R_OK) == 0;
+}
+
+/* The world of that file, or the present one. */
+static bool open_for_change(const char *state, struct world **out, struct err *err)
+{
+    struct world_wish wish = {.state = state};
+    return state ? world_open(&wish, out, err) : sim_present(out, err);
+}
+
 bool sim_inject(const char *state, const char *fault, uint32_t *id, struct err *err)
 {
     struct sim_fault f;
     own(own_world) struct world *w = NULL;
-    struct world_wish wish = {.state = state};
-    return fault_parse(fault, &f, err) && world_open(&wish, &w, err) && world_inject(w, &f, id, err);
+    return fault_parse(fault, &f, err) && open_for_change(state, &w, err) && world_inject(w, &f, id, err);
 }
 
 bool sim_clear(const char *state, uint32_t id, struct err *err)
 {
     own(own_world) struct world *w = NULL;
-    struct world_wish wish = {.state = state};
-    if (!world_open(&wish, &w, err))
+    if (!open_for_change(state, &w, err))
         return false;
     return world_clear(w, id) || id == 0 || err_set(err, ERR_1501, "no fault %u holds", id);
 }

@@ -26,6 +26,10 @@ bool sim_clear(const char *state, uint32_t id, struct err *err);
 /* Shipped scenarios by index, read; false behind the last. */
 bool sim_shipped(size_t index, struct sim_scenario *out, struct err *err);
 
+/* The world that this process would see: of DUALGPUOPT_SIM_SCENARIO, else the one that was started. ERR_1503. */
+bool sim_present(struct world **out, struct err *err);
+bool sim_started(void); /* whether there is a file of sim_start; quick */
+
 /* One world that runs. */
 struct sim_entry {
     char path[WORLD_PATH_MAX], scenario[SIM_NAME_MAX];

@@ -67,6 +67,7 @@ static bool wish_read(char *text, struct wish *out)
 
 static struct wish wishes[WISHES_MAX];
 static unsigned n_wishes;
+static int64_t begun_ns; /* simulated: when the process asked */
 
 static void grant(const struct wish *w)
 {
@@ -80,9 +81,8 @@ static void grant(const struct wish *w)
 static void *grant_later(void *nothing)
 {
     struct world *world = driver_world();
-    int64_t begun = world ? world_clock(world).now_ns : 0;
     for (bool left = world != NULL; left;) {
-        int64_t now = world_clock(world).now_ns - begun;
+        int64_t now = world_clock(world).now_ns - begun_ns;
         left = false;
         for (unsigned i = 0; i < n_wishes; i++) {
             if (wishes[i].at_ns == 0)
@@ -116,6 +116,8 @@ __attribute__((constructor)) static void take_variable(void)
         }
         n_wishes++;
     }
+    struct world *world = driver_world();
+    begun_ns = world ? world_clock(world).now_ns : 0;
     for (unsigned i = 0; i < n_wishes; i++) {
         if (wishes[i].at_ns == 0)
             grant(&wishes[i]);

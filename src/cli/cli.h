@@ -23,6 +23,7 @@ enum scope {
     SCOPE_STATUS = 1 << 11,
     SCOPE_RECORD = 1 << 12,
     SCOPE_REPLAY = 1 << 13,
+    SCOPE_SIM = 1 << 20, /* starting a simulated driver */
 };
 
 enum option_kind { OPTION_SWITCH, OPTION_VALUE, OPTION_MAYBE };
@@ -119,6 +120,9 @@ static inline bool given(const struct cli *c, enum option_id id)
     return c->words.value[id] != NULL;
 }
 
+/* Makes the simulated driver the one of this process where the words or the environment ask for it. */
+bool cli_simulate(const struct cli *c, struct err *err);
+
 /* The planner of this process, with the sizes the environment asks for; NULL with err set. */
 struct planner *cli_planner(struct err *err);
 
@@ -155,6 +159,12 @@ bool cmd_record(struct cli *c, struct err *err);
 bool cmd_replay(struct cli *c, struct err *err);
 bool cmd_engine_ls(struct cli *c, struct err *err);
 bool cmd_engine_probe(struct cli *c, struct err *err);
+bool cmd_sim_start(struct cli *c, struct err *err);
+bool cmd_sim_stop(struct cli *c, struct err *err);
+bool cmd_sim_ls(struct cli *c, struct err *err);
+bool cmd_sim_show(struct cli *c, struct err *err);
+bool cmd_sim_inject(struct cli *c, struct err *err);
+bool cmd_sim_clear(struct cli *c, struct err *err);
 bool cmd_doctor(struct cli *c, struct err *err);
 bool cmd_completion(struct cli *c, struct err *err);
 bool cmd_help(struct cli *c, struct err *err);

@@ -50,8 +50,8 @@ static void check_driver(struct doctor *d)
         return;
     }
     add(d, "driver.nvml", CHECK_OK,
-        arena_printf(a, "NVML %s, %u GPU%s", inv.driver_version ? inv.driver_version : "?",
-                     inv.n_cards, inv.n_cards == 1 ? "" : "s"));
+        arena_printf(a, "NVML %s, %u GPU%s%s", inv.driver_version ? inv.driver_version : "?",
+                     inv.n_cards, inv.n_cards == 1 ? "" : "s", inv.simulated ? ", simulated" : ""));
     for (uint32_t i = 0; i < inv.n_cards; i++)
         if (inv.cards[i].trouble)
             add(d, arena_printf(a, "gpu.%u", inv.cards[i].index), CHECK_WARN, inv.cards[i].trouble);

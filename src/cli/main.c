@@ -60,7 +60,7 @@ static bool run(struct cli *c, int argc, char **argv, struct err *err)
         help_short(&c->out);
         return true;
     }
-    if (!c->words.command->run(c, err))
+    if (!cli_simulate(c, err) || !c->words.command->run(c, err))
         return false;
     const char *fields = c->words.value[OPTION_JSON];
     if (fields && strcmp(fields, "help") == 0)

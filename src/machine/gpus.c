@@ -44,7 +44,7 @@ static void fill_from_catalogue(struct device *d, const struct card *c)
     }
 }
 
-static void from_nvml(const struct nvml_card *c, struct arena *arena, struct device *d)
+static void from_nvml(const struct nvml_card *c, bool simulated, struct arena *arena, struct device *d)
 {
     *d = (struct device){
         .index = (int)c->index,
@@ -52,6 +52,7 @@ static void from_nvml(const struct nvml_card *c, struct arena *arena, struct dev
         .uuid = c->uuid,
         .pci = c->pci,
         .backend = BACKEND_CUDA,
+        .simulated = simulated,
         .total_bytes = c->total_bytes,
         .free_bytes = c->free_bytes,
         .used_by_others_bytes = c->total_bytes - c->free_bytes,
@@ -95,11 +96,18 @@ bool machine_read_cards(struct machine *m, uint32_t count_limit, struct arena *a
     for (uint32_t i = 0; i < inv.n_cards && m->n_devices < limit; i++) {
         if (sorted[i].trouble)
             continue;
-        from_nvml(&sorted[i], arena, &m->devices[m->n_devices]);
+        from_nvml(&sorted[i], inv.simulated, arena, &m->devices[m->n_devices]);
         m->devices[m->n_devices].index = (int)i;
         m->n_devices++;
     }
+    m->simulated = m->simulated || inv.simulated;
     return true;
+}
+
+/* Not listed by any driver. */
+static bool imagined(const struct device *d)
+{
+    return d->simulated && !d->uuid;
 }
 
 static bool unknown_card(const char *item, struct err *err)
@@ -306,7 +314,7 @@ static bool parse_item(char *item, const struct machine *real, struct arena *are
             item[n - 1] = 0;
         if (!resolve(item, virtual_only, real, arena, &d, err))
             return false;
-        free_set = !d.simulated;
+        free_set = !imagined(&d);
     }
     while (options && *options) {
         char *next = strchr(options, ':');
@@ -340,10 +348,9 @@ static void order_devices(struct machine *m)
                 sorted[n++] = m->devices[i];
     memcpy(m->devices, sorted, n * sizeof(sorted[0]));
     for (uint32_t i = 0; i < n; i++) {
-        if (m->devices[i].simulated) {
+        if (imagined(&m->devices[i]))
             m->devices[i].index = (int)i;
-            m->simulated = true;
-        }
+        m->simulated = m->simulated || m->devices[i].simulated;
     }
 }
 
@@ -351,7 +358,7 @@ static bool refuse_twins(const struct machine *m, struct err *err)
 {
     for (uint32_t i = 0; i < m->n_devices; i++)
         for (uint32_t j = 0; j < i; j++)
-            if (!m->devices[i].simulated && !m->devices[j].simulated &&
+            if (!imagined(&m->devices[i]) && !imagined(&m->devices[j]) &&
                 m->devices[i].index == m->devices[j].index)
                 return err_set(err, ERR_2101, "GPU %d is named twice", m->devices[i].index);
     return true;

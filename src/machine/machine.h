@@ -23,7 +23,7 @@ struct device {
     const char *rpc;    /* "host:port" of a remote card or NULL */
     const char *host;   /* of --gpus CARD:host=NAME, NULL: this machine, or the one of rpc */
     enum backend backend;
-    bool simulated;     /* an imagined card */
+    bool simulated;     /* an imagined card (no uuid), or one of a simulated driver */
     uint64_t total_bytes, free_bytes;
     uint64_t used_by_others_bytes; /* total - free as the driver says; 0 for virtual ones without :free */
     uint32_t cc_major, cc_minor;   /* compute capability, 0.0 unknown */

@@ -169,6 +169,7 @@ bool nvml_read_inventory(struct arena *arena, struct nvml_inventory *out, struct
         return err_set(err, ERR_1201, "no memory for the list of %u cards", n);
     *out = (struct nvml_inventory){
         .driver_version = version[0] ? arena_strdup(arena, version) : NULL,
+        .simulated = nv.simulated,
         .n_cards = n,
         .cards = cards,
     };

@@ -30,6 +30,7 @@ struct nvml_inventory {
     const char *driver_version; /* "610.57" or NULL */
     uint32_t n_cards;
     const struct nvml_card *cards;
+    bool simulated; /* the library is our own, of sim/ */
 };
 
 /* Load the library (DUALGPUOPT_NVML_PATH, then libnvidia-ml.so.1, .so, then WSL's folder), read every card,

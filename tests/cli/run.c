@@ -93,12 +93,13 @@ static bool is_setting(const char *word)
 
 static struct ran start(const char *program, char *line)
 {
-    char *words[WORDS_MOST], *argv[WORDS_MOST + 1], home[80], path[160];
+    char *words[WORDS_MOST], *argv[WORDS_MOST + 1], home[80], path[160], simulated[160];
     char *env[WORDS_MOST + 8] = {home, path, "LC_ALL=C.UTF-8", "TERM=xterm-256color",
-                                 "DUALGPUOPT_NVML_PATH=/nonexistent/libnvidia-ml.so.1"};
-    int n = split(line, words), n_env = 5, i = 0, n_argv = 0, status;
+                                 "DUALGPUOPT_NVML_PATH=/nonexistent/libnvidia-ml.so.1", simulated};
+    int n = split(line, words), n_env = 6, i = 0, n_argv = 0, status;
     struct timespec begin, end;
     snprintf(home, sizeof(home), "HOME=%s", folder);
+    snprintf(simulated, sizeof(simulated), "DUALGPUOPT_SIM_STATE=%s/sim.world", folder);
     snprintf(path, sizeof(path), "PATH=%s/bin:/usr/bin:/bin", folder);
     for (; i < n && is_setting(words[i]); i++) {
         int k = 0;
