@@ -15,10 +15,6 @@
 #include "sim/shipped.h"
 #include "sim/world_shared.h"
 
-#ifndef SIM_INSTALLED
-#define SIM_INSTALLED "/usr/local/lib/dualgpuopt/sim"
-#endif
-
 /* The library of a world lies in a folder of its name, so that LD_LIBRARY_PATH finds it. */
 static void reduced_path(const char *world_file, char out[WORLD_PATH_MAX + 40])
 {

@@ -18,6 +18,9 @@ static struct {
     pthread_mutex_t lock;
     _Atomic(struct world *) world; /* joined once; stays mapped when init and shutdown come and go */
     _Atomic int users;
+    _Atomic int inside; /* calls that have not come back */
+    struct world *joined[8]; /* all that are mapped, the oldest first */
+    unsigned n_joined;
 } driver = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* One byte for every card and MIG device: a handle is the address of its byte. */
@@ -60,6 +63,38 @@ static struct world *join(void)
     return w;
 }
 
+/* lock held; a mapping of seven worlds ago is let go, unless a call may be inside of it */
+static struct world *replace_oldest(void)
+{
+    if (atomic_load(&driver.inside) > 1)
+        return NULL;
+    world_close(driver.joined[0]);
+    driver.n_joined--;
+    memmove(driver.joined, driver.joined + 1, driver.n_joined * sizeof(driver.joined[0]));
+    return join();
+}
+
+void driver_enter(void)
+{
+    atomic_fetch_add(&driver.inside, 1);
+}
+
+void driver_leave(void)
+{
+    atomic_fetch_sub(&driver.inside, 1);
+}
+
+/* When the library is unloaded; threads that are still inside keep what they use. */
+__attribute__((destructor)) static void let_go(void)
+{
+    if (atomic_load(&driver.inside) > 0)
+        return;
+    for (unsigned i = 0; i < driver.n_joined; i++)
+        world_close(driver.joined[i]);
+    driver.n_joined = 0;
+    atomic_store(&driver.world, NULL);
+}
+
 struct world *driver_world(void)
 {
     struct world *w = atomic_load(&driver.world);
@@ -69,9 +104,11 @@ struct world *driver_world(void)
     w = atomic_load(&driver.world);
     if (!w || world_stopped(w)) {
         /* the old mapping stays: another thread may be inside of it */
-        w = join();
-        if (w)
+        w = driver.n_joined < sizeof(driver.joined) / sizeof(driver.joined[0]) ? join() : replace_oldest();
+        if (w) {
+            driver.joined[driver.n_joined++] = w;
             atomic_store(&driver.world, w);
+        }
     }
     pthread_mutex_unlock(&driver.lock);
     return w;
@@ -159,6 +196,7 @@ static void suffer(struct call *c)
 static struct call begin(const char *name, const void *device, bool on_card)
 {
     struct call c = {.name = name, .mig = -1, .list_count = -1, .begun_ns = clock_mono_ns()};
+    driver_enter();
     c.world = atomic_load(&driver.world);
     if (!c.world || atomic_load(&driver.users) == 0) {
         c.code = NV_UNINITIALIZED;
@@ -200,6 +238,7 @@ struct call call_begin_whole(const char *name, const void *device)
 
 int call_end(const struct call *c, int code)
 {
+    driver_leave();
     record_call(c->name, c->gpu ? (int)c->index : -1, code, c->begun_ns, c->t_ns);
     return code;
 }
@@ -258,6 +297,7 @@ static int init_code(struct world *w)
 int driver_init(const char *name)
 {
     struct call c = {.name = name, .mig = -1, .list_count = -1, .begun_ns = clock_mono_ns()};
+    driver_enter();
     c.world = driver_world();
     int code = c.world ? init_code(c.world) : NV_DRIVER_NOT_LOADED;
     if (!code) {
@@ -274,6 +314,7 @@ int driver_init(const char *name)
 int driver_shutdown(const char *name)
 {
     struct call c = {.name = name, .mig = -1, .begun_ns = clock_mono_ns()};
+    driver_enter();
     int users = atomic_load(&driver.users);
     while (users > 0 && !atomic_compare_exchange_weak(&driver.users, &users, users - 1))
         ;

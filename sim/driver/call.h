@@ -45,6 +45,9 @@ int driver_init(const char *name);
 int driver_shutdown(const char *name);
 /* The world of this process, joined when it is first asked for; NULL: none. */
 struct world *driver_world(void);
+/* Around what uses the world outside of a call: it stays mapped between them. */
+void driver_enter(void);
+void driver_leave(void);
 
 void *handle_of(uint32_t gpu, int32_t mig);
 bool handle_read(const void *handle, uint32_t *gpu, int32_t *mig);

@@ -1,4 +1,5 @@
 /* child: lets a real process hold memory of a simulated card: by two calls, or by a variable and a preload. */
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,6 +98,7 @@ static void *grant_later(void *nothing)
         if (left)
             world_wait(world, 20);
     }
+    driver_leave();
     return nothing;
 }
 
@@ -123,6 +125,15 @@ __attribute__((constructor)) static void take_variable(void)
             grant(&wishes[i]);
         later = later || wishes[i].at_ns > 0;
     }
-    if (later && pthread_create(&thread, NULL, grant_later, NULL) == 0)
+    if (!later)
+        return;
+    Dl_info own;
+    /* the thread outlives a dlclose */
+    if (dladdr((void *)&n_wishes, &own))
+        dlopen(own.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+    driver_enter();
+    if (pthread_create(&thread, NULL, grant_later, NULL) == 0)
         pthread_detach(thread);
+    else
+        driver_leave();
 }
