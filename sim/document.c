@@ -77,7 +77,8 @@ bool doc_each_key(struct doc *d, yaml_node_t *map, const char *what, doc_take ta
     size_t n = 0;
     if (!map || map->type != YAML_MAPPING_NODE)
         return doc_error(d, map, "%s must be written as `key: value` lines", what);
-    for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
+    for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
+         p++) {
         yaml_node_t *key = yaml_document_get_node(&d->yaml, p->key);
         const char *name = doc_text(d, key, "a key");
         if (!name)
@@ -94,13 +95,15 @@ bool doc_each_key(struct doc *d, yaml_node_t *map, const char *what, doc_take ta
     return true;
 }
 
-bool doc_each_item(struct doc *d, yaml_node_t *list, const char *what, size_t most, doc_item take, void *ctx)
+bool doc_each_item(struct doc *d, yaml_node_t *list, const char *what, size_t most, doc_item take,
+                   void *ctx)
 {
     if (!list || list->type != YAML_SEQUENCE_NODE)
         return doc_error(d, list, "%s must be a list", what);
     yaml_node_item_t *first = list->data.sequence.items.start, *end = list->data.sequence.items.top;
     if ((size_t)(end - first) > most)
-        return doc_error(d, list, "%s has %zu entries, at most %zu are read", what, (size_t)(end - first), most);
+        return doc_error(d, list, "%s has %zu entries, at most %zu are read", what,
+                         (size_t)(end - first), most);
     for (yaml_node_item_t *i = first; i < end; i++)
         if (!take(d, ctx, yaml_document_get_node(&d->yaml, *i)))
             return false;

@@ -1,4 +1,5 @@
-/* document: walks a YAML document by key with the place of every error; nothing is read beyond its bounds. */
+/* document: walks a YAML document by key with the place of every error; nothing is read beyond its
+ * bounds. */
 #ifndef SIM_DOCUMENT_H
 #define SIM_DOCUMENT_H
 
@@ -20,13 +21,16 @@ yaml_node_t *doc_root(struct doc *d);
 bool doc_error(struct doc *d, const yaml_node_t *at, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Calls take(ctx, key, value) for every pair; a key that stands twice, or is no word, is an error. */
-typedef bool (*doc_take)(struct doc *d, void *ctx, const char *key, yaml_node_t *at, yaml_node_t *value);
+/* Calls take(ctx, key, value) for every pair; a key that stands twice, or is no word, is an error.
+ */
+typedef bool (*doc_take)(struct doc *d, void *ctx, const char *key, yaml_node_t *at,
+                         yaml_node_t *value);
 bool doc_each_key(struct doc *d, yaml_node_t *map, const char *what, doc_take take, void *ctx);
 
 /* The items of a list of at most `most`. */
 typedef bool (*doc_item)(struct doc *d, void *ctx, yaml_node_t *item);
-bool doc_each_item(struct doc *d, yaml_node_t *list, const char *what, size_t most, doc_item take, void *ctx);
+bool doc_each_item(struct doc *d, yaml_node_t *list, const char *what, size_t most, doc_item take,
+                   void *ctx);
 
 /* The text of a scalar, without NULs inside; NULL with an error set. */
 const char *doc_text(struct doc *d, yaml_node_t *node, const char *what);

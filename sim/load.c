@@ -11,7 +11,8 @@ static const double loading_use = 0.04;
 /* Bytes per second and full use that inference moves to the card and back. */
 static const double serve_rx = 45e6, serve_tx = 28e6;
 
-/* How often it has lived to the end before t, and how long into the present life t is; -1: not alive. */
+/* How often it has lived to the end before t, and how long into the present life t is; -1: not
+ * alive. */
 static int64_t lives(const struct sim_process *p, int64_t t, int64_t *age)
 {
     int64_t since = t - p->start_ns, n = 0;
@@ -60,7 +61,8 @@ static uint64_t bytes_at(const struct sim_share *h, int64_t age)
     }
     if (bytes <= 0)
         return 0;
-    return bytes > 0x1p50 ? (uint64_t)1 << 50 : ((uint64_t)bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    return bytes > 0x1p50 ? (uint64_t)1 << 50
+                          : ((uint64_t)bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
 }
 
 uint64_t load_bytes(const struct sim_process *p, const struct sim_share *h, int64_t t_ns)
@@ -105,7 +107,8 @@ static void add(struct load_sum *sum, const struct load_sum *x, double times)
 static struct load_sum sum_of_life(const struct sim_share *h, int64_t age)
 {
     int64_t loading = loading_ns(h), served = age > loading ? age - loading : 0;
-    double use = busy_seconds(h, age), loaded = loading ? fmin(1, (double)age / (double)loading) : 0;
+    double use = busy_seconds(h, age),
+           loaded = loading ? fmin(1, (double)age / (double)loading) : 0;
     return (struct load_sum){
         .busy_s = use,
         .work_s = use * h->intensity,

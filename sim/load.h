@@ -1,4 +1,5 @@
-/* load: what processes hold and do at a simulated time, in closed form, so that every asker gets the same. */
+/* load: what processes hold and do at a simulated time, in closed form, so that every asker gets
+ * the same. */
 #ifndef SIM_LOAD_H
 #define SIM_LOAD_H
 

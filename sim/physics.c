@@ -1,16 +1,18 @@
-/* physics: two heat masses, power that follows work and clocks, limits that hold both, counters that add up. */
+/* physics: two heat masses, power that follows work and clocks, limits that hold both, counters
+ * that add up. */
 #include "sim/physics.h"
 
 #include <math.h>
 #include <string.h>
 
-#define NS         1e-9
-#define SECOND_NS  ((int64_t)1000000000)
+#define NS        1e-9
+#define SECOND_NS ((int64_t)1000000000)
 
 static const double die_tau_s = 5, sink_tau_s = 75; /* how fast chip and heat sink follow */
-static const double die_rise = 12, sink_rise = 38;  /* degrees over the next at the board's full power */
-static const double hunger = 1.12;                  /* full load wants so much of the board's limit */
-static const double clock_power = 2.4;              /* dynamic power goes with clock to this */
+static const double die_rise = 12,
+                    sink_rise = 38;    /* degrees over the next at the board's full power */
+static const double hunger = 1.12;     /* full load wants so much of the board's limit */
+static const double clock_power = 2.4; /* dynamic power goes with clock to this */
 
 /* Short steps while a world is young, longer ones later; every length divides the next. */
 int64_t physics_step_ns(int64_t t)
@@ -89,7 +91,8 @@ static double mean(double a, double b, int64_t span_ns, double more)
     return span_ns > 0 ? clamp((b - a) / ((double)span_ns * NS), 0, 4) + more : more;
 }
 
-static double ambient_of(const struct sim_fault *faults, uint32_t n, uint32_t gpu, int64_t t, double otherwise)
+static double ambient_of(const struct sim_fault *faults, uint32_t n, uint32_t gpu, int64_t t,
+                         double otherwise)
 {
     for (uint32_t i = 0; i < n; i++) {
         const struct sim_fault *f = &faults[i];
@@ -100,15 +103,16 @@ static double ambient_of(const struct sim_fault *faults, uint32_t n, uint32_t gp
     return otherwise;
 }
 
-static double ambient_at(const struct sim_scenario *s, uint32_t gpu, const struct surroundings *around, int64_t t)
+static double ambient_at(const struct sim_scenario *s, uint32_t gpu,
+                         const struct surroundings *around, int64_t t)
 {
     double c = ambient_of(s->fault, s->n_faults, gpu, t, s->gpu[gpu].ambient_c);
     return ambient_of(around->faults, around->n_faults, gpu, t, c);
 }
 
 /* One step of constant inputs: heat by the exact exponential, the rest by products. */
-static void step(const struct sim_scenario *s, uint32_t gpu, const struct surroundings *around, int64_t t1,
-                 const struct load_sum *a, const struct load_sum *b, struct physics *p)
+static void step(const struct sim_scenario *s, uint32_t gpu, const struct surroundings *around,
+                 int64_t t1, const struct load_sum *a, const struct load_sum *b, struct physics *p)
 {
     const struct sim_gpu *g = &s->gpu[gpu];
     double dt = (double)(t1 - p->t_ns) * NS;
@@ -128,8 +132,8 @@ static void step(const struct sim_scenario *s, uint32_t gpu, const struct surrou
     p->t_ns = t1;
 }
 
-void physics_advance(const struct sim_scenario *s, uint32_t gpu, const struct surroundings *around, int64_t t_ns,
-                     struct physics *p)
+void physics_advance(const struct sim_scenario *s, uint32_t gpu, const struct surroundings *around,
+                     int64_t t_ns, struct physics *p)
 {
     if (t_ns <= p->t_ns)
         return;
@@ -145,7 +149,8 @@ void physics_advance(const struct sim_scenario *s, uint32_t gpu, const struct su
 
 double physics_noise(uint64_t seed, uint32_t gpu, uint32_t what, int64_t bucket)
 {
-    uint64_t x = seed ^ (uint64_t)bucket * 0x9e3779b97f4a7c15u ^ ((uint64_t)gpu << 40) ^ ((uint64_t)what << 56);
+    uint64_t x = seed ^ (uint64_t)bucket * 0x9e3779b97f4a7c15u ^ ((uint64_t)gpu << 40) ^
+                 ((uint64_t)what << 56);
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
     x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
     x ^= x >> 31;
@@ -157,7 +162,8 @@ static uint64_t percent(double share)
     return (uint64_t)lround(clamp(share, 0, 1) * 100);
 }
 
-static void read_clocks(const struct sim_gpu *g, double busy, const struct draw *d, double noise, struct reading *r)
+static void read_clocks(const struct sim_gpu *g, double busy, const struct draw *d, double noise,
+                        struct reading *r)
 {
     const struct sim_card *c = &g->card;
     if (busy < 0.01) {
@@ -177,23 +183,26 @@ static void read_clocks(const struct sim_gpu *g, double busy, const struct draw 
                  (d->hw_thermal ? REASON_HW_THERMAL | REASON_HW_SLOWDOWN : 0);
 }
 
-static void read_link(const struct sim_gpu *g, const struct load_sum *now, const struct load_sum *before, double dt,
-                      double busy, struct reading *r)
+static void read_link(const struct sim_gpu *g, const struct load_sum *now,
+                      const struct load_sum *before, double dt, double busy, struct reading *r)
 {
     double most_kbs = (double)g->link_width * 0.985e6 * pow(2, (double)g->link_gen - 3);
     r->rx_bytes = (uint64_t)now->rx_bytes;
     r->tx_bytes = (uint64_t)now->tx_bytes;
-    r->rx_kbs = dt > 0 ? (uint64_t)clamp((now->rx_bytes - before->rx_bytes) / dt / 1000, 0, most_kbs) : 0;
-    r->tx_kbs = dt > 0 ? (uint64_t)clamp((now->tx_bytes - before->tx_bytes) / dt / 1000, 0, most_kbs) : 0;
+    r->rx_kbs =
+        dt > 0 ? (uint64_t)clamp((now->rx_bytes - before->rx_bytes) / dt / 1000, 0, most_kbs) : 0;
+    r->tx_kbs =
+        dt > 0 ? (uint64_t)clamp((now->tx_bytes - before->tx_bytes) / dt / 1000, 0, most_kbs) : 0;
     r->link_gen = busy < 0.01 && g->card.geforce && r->rx_kbs == 0 ? 1 : g->link_gen;
     r->link_width = g->link_width;
 }
 
-void physics_read(const struct sim_scenario *s, uint32_t gpu, const struct surroundings *around, uint64_t seed,
-                  const struct physics *p, struct reading *out)
+void physics_read(const struct sim_scenario *s, uint32_t gpu, const struct surroundings *around,
+                  uint64_t seed, const struct physics *p, struct reading *out)
 {
     const struct sim_gpu *g = &s->gpu[gpu];
-    int64_t t = p->t_ns, from = t > SECOND_NS / 4 ? t - SECOND_NS / 4 : 0, bucket = t / (SECOND_NS / 10);
+    int64_t t = p->t_ns, from = t > SECOND_NS / 4 ? t - SECOND_NS / 4 : 0,
+            bucket = t / (SECOND_NS / 10);
     struct load_sum b = load_until(s, gpu, -1, t), a = load_until(s, gpu, -1, from);
     double busy = mean(a.busy_s, b.busy_s, t - from, around->busy), n = s->noise;
     double work = mean(a.work_s, b.work_s, t - from, around->work);
@@ -205,7 +214,8 @@ void physics_read(const struct sim_scenario *s, uint32_t gpu, const struct surro
     }
     r.encoder = percent(mean(a.encoder_s, b.encoder_s, t - from, 0));
     r.decoder = percent(mean(a.decoder_s, b.decoder_s, t - from, 0));
-    double watts = d.watts * (1 + (d.capped ? 0.004 : 0.012) * n * physics_noise(seed, gpu, 2, bucket));
+    double watts =
+        d.watts * (1 + (d.capped ? 0.004 : 0.012) * n * physics_noise(seed, gpu, 2, bucket));
     r.power_mw = (uint64_t)llround(watts * 1000);
     r.limit_mw = (uint64_t)llround(g->limit_w * 1000);
     r.energy_mj = (uint64_t)(p->energy_j * 1000);

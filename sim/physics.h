@@ -1,4 +1,5 @@
-/* physics: heat, power, clocks and counters of a card; integrated in steps that depend on simulated time alone. */
+/* physics: heat, power, clocks and counters of a card; integrated in steps that depend on simulated
+ * time alone. */
 #ifndef SIM_PHYSICS_H
 #define SIM_PHYSICS_H
 
@@ -7,7 +8,7 @@
 /* Everything that has a history. Zeroed with t_ns -1 is before the start: physics_start. */
 struct physics {
     int64_t t_ns;
-    double die_c, sink_c;       /* chip, and what it is bolted to */
+    double die_c, sink_c; /* chip, and what it is bolted to */
     double energy_j;
     double power_cap_s, sw_thermal_s, hw_thermal_s; /* time spent so */
 };
@@ -17,7 +18,7 @@ struct reading {
     int64_t t_ns;
     uint64_t total_bytes, reserved_bytes, used_bytes, free_bytes; /* used without reserved */
     uint64_t util, mem_util, encoder, decoder;                    /* percent */
-    uint64_t temperature, mem_temperature;                        /* degrees; the latter 0 without a sensor */
+    uint64_t temperature, mem_temperature; /* degrees; the latter 0 without a sensor */
     uint64_t power_mw, limit_mw, energy_mj;
     uint64_t sm_mhz, mem_mhz, video_mhz, fan, fan_rpm, pstate, reasons;
     uint64_t rx_kbs, tx_kbs, rx_bytes, tx_bytes;

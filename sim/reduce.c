@@ -27,7 +27,8 @@ static bool inside(const struct image *m, uint64_t at, uint64_t len)
 static const Elf64_Shdr *find_section(const struct image *m, const Elf64_Ehdr *h, uint32_t type)
 {
     for (unsigned i = 0; i < h->e_shnum; i++) {
-        const Elf64_Shdr *s = (const void *)(m->data + h->e_shoff + (uint64_t)i * sizeof(Elf64_Shdr));
+        const Elf64_Shdr *s =
+            (const void *)(m->data + h->e_shoff + (uint64_t)i * sizeof(Elf64_Shdr));
         if (s->sh_type == type && inside(m, s->sh_offset, s->sh_size))
             return s;
     }
@@ -35,17 +36,19 @@ static const Elf64_Shdr *find_section(const struct image *m, const Elf64_Ehdr *h
 }
 
 /* The table of dynamic symbols and its texts. */
-static bool find_symbols(const struct image *m, Elf64_Sym **symbols, uint64_t *n, const char **texts, uint64_t *room)
+static bool find_symbols(const struct image *m, Elf64_Sym **symbols, uint64_t *n,
+                         const char **texts, uint64_t *room)
 {
     const Elf64_Ehdr *h = (const void *)m->data;
-    if (m->size < sizeof(*h) || memcmp(h->e_ident, ELFMAG, SELFMAG) != 0 || h->e_ident[EI_CLASS] != ELFCLASS64 ||
-        h->e_shentsize != sizeof(Elf64_Shdr) || h->e_shoff % 8 ||
-        !inside(m, h->e_shoff, (uint64_t)h->e_shnum * sizeof(Elf64_Shdr)))
+    if (m->size < sizeof(*h) || memcmp(h->e_ident, ELFMAG, SELFMAG) != 0 ||
+        h->e_ident[EI_CLASS] != ELFCLASS64 || h->e_shentsize != sizeof(Elf64_Shdr) ||
+        h->e_shoff % 8 || !inside(m, h->e_shoff, (uint64_t)h->e_shnum * sizeof(Elf64_Shdr)))
         return false;
     const Elf64_Shdr *table = find_section(m, h, SHT_DYNSYM);
     if (!table || table->sh_link >= h->e_shnum || table->sh_offset % 8)
         return false;
-    const Elf64_Shdr *strings = (const void *)(m->data + h->e_shoff + (uint64_t)table->sh_link * sizeof(Elf64_Shdr));
+    const Elf64_Shdr *strings =
+        (const void *)(m->data + h->e_shoff + (uint64_t)table->sh_link * sizeof(Elf64_Shdr));
     if (!inside(m, strings->sh_offset, strings->sh_size) || !strings->sh_size ||
         m->data[strings->sh_offset + strings->sh_size - 1])
         return false;
@@ -92,7 +95,8 @@ static bool write_whole(const char *to, const struct image *m, struct err *err)
     return ok || err_set(err, ERR_1502, "%s cannot be written: %s", to, strerror(errno));
 }
 
-bool reduce_library(const char *from, const char *to, const char *const *names, size_t n, struct err *err)
+bool reduce_library(const char *from, const char *to, const char *const *names, size_t n,
+                    struct err *err)
 {
     struct file *f;
     struct image m = {0};
@@ -104,6 +108,7 @@ bool reduce_library(const char *from, const char *to, const char *const *names, 
     file_close(f);
     m.data = data;
     for (size_t i = 0; ok && i < n; i++)
-        ok = hide(&m, names[i]) || err_set(err, ERR_1502, "%s has no symbol %s to hide", from, names[i]);
+        ok = hide(&m, names[i]) ||
+             err_set(err, ERR_1502, "%s has no symbol %s to hide", from, names[i]);
     return ok && write_whole(to, &m, err);
 }

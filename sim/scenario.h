@@ -1,4 +1,5 @@
-/* scenario: what a simulated machine has and does: cards, processes, faults, as plain bounded structs. */
+/* scenario: what a simulated machine has and does: cards, processes, faults, as plain bounded
+ * structs. */
 #ifndef SIM_SCENARIO_H
 #define SIM_SCENARIO_H
 
@@ -44,13 +45,14 @@ struct sim_gpu {
 /* What a process holds and does on one card. Times count from the process's start. */
 struct sim_share {
     uint32_t gpu;
-    int32_t mig;                                   /* -1: the whole card */
-    uint64_t weights_bytes, kv_bytes, saw_bytes;   /* loaded once; grown into; allocated and freed again */
-    uint64_t leak_bytes;                           /* more every leak_ns, for ever */
-    int64_t load_ns, kv_ns, saw_ns, leak_ns;       /* how long each takes; > 0 where its size is > 0 */
-    double busy, rest, encoder, decoder;           /* share of time in use while busy, and between */
-    int64_t busy_ns, rest_ns;                      /* rest_ns 0: busy all the time */
-    double intensity;                              /* power relative to a full load at the same use */
+    int32_t mig; /* -1: the whole card */
+    uint64_t weights_bytes, kv_bytes,
+        saw_bytes;       /* loaded once; grown into; allocated and freed again */
+    uint64_t leak_bytes; /* more every leak_ns, for ever */
+    int64_t load_ns, kv_ns, saw_ns, leak_ns; /* how long each takes; > 0 where its size is > 0 */
+    double busy, rest, encoder, decoder;     /* share of time in use while busy, and between */
+    int64_t busy_ns, rest_ns;                /* rest_ns 0: busy all the time */
+    double intensity;                        /* power relative to a full load at the same use */
 };
 
 enum sim_kind { SIM_COMPUTE = 1, SIM_GRAPHICS = 2, SIM_MPS = 4 };
@@ -58,9 +60,10 @@ enum sim_kind { SIM_COMPUTE = 1, SIM_GRAPHICS = 2, SIM_MPS = 4 };
 struct sim_process {
     uint32_t pid;
     char name[SIM_NAME_MAX];
-    unsigned kinds;                      /* of enum sim_kind */
-    int64_t start_ns, life_ns, again_ns; /* life_ns SIM_NEVER: does not end; again_ns 0: lives once */
-    bool orphan;                         /* its memory outlives it */
+    unsigned kinds; /* of enum sim_kind */
+    int64_t start_ns, life_ns,
+        again_ns; /* life_ns SIM_NEVER: does not end; again_ns 0: lives once */
+    bool orphan;  /* its memory outlives it */
     uint32_t n_shares;
     struct sim_share share[SIM_SHARES_MAX];
 };

@@ -25,7 +25,8 @@ static bool find_full_library(char out[WORLD_PATH_MAX], struct err *err)
 {
     char program[PATH_MAX], path[PATH_MAX + 64];
     const char *named = getenv("DUALGPUOPT_SIM_LIBRARY");
-    static const char *const beside[] = {"/sim/", "/../sim/", "/../../sim/", "/../lib/dualgpuopt/sim/"};
+    static const char *const beside[] = {"/sim/", "/../sim/", "/../../sim/",
+                                         "/../" SIM_LIBDIR "/dualgpuopt/sim/"};
     if (named && *named && strlen(named) < WORLD_PATH_MAX) {
         memcpy(out, named, strlen(named) + 1);
         return true;
@@ -39,7 +40,7 @@ static bool find_full_library(char out[WORLD_PATH_MAX], struct err *err)
         if (i < sizeof(beside) / sizeof(beside[0]))
             snprintf(path, sizeof(path), "%s%slibnvidia-ml.so.1", program, beside[i]);
         else
-            snprintf(path, sizeof(path), "%s/libnvidia-ml.so.1", SIM_INSTALLED);
+            snprintf(path, sizeof(path), "%s/libnvidia-ml.so.1", SIM_PREFIX "/" SIM_LIBDIR "/dualgpuopt/sim");
         char *real = realpath(path, NULL);
         bool found = real && strlen(real) < WORLD_PATH_MAX;
         if (found)
@@ -106,8 +107,12 @@ bool sim_start(const struct sim_options *o, struct err *err)
     own(own_world) struct world *w = NULL;
     if (!common_state(o->state, state, err))
         return false;
-    struct world_wish wish = {.scenario = o->scenario, .state = state, .seed = o->seed, .scale = o->scale,
-                              .at_ns = o->at_ns, .again = true};
+    struct world_wish wish = {.scenario = o->scenario,
+                              .state = state,
+                              .seed = o->seed,
+                              .scale = o->scale,
+                              .at_ns = o->at_ns,
+                              .again = true};
     if (!(o->scale == 0 || (o->scale >= 0.01 && o->scale <= 3600)))
         return err_set(err, ERR_9002, "the time scale can be 1 to 3600, or 0 to stand still");
     return world_open(&wish, &w, err) && make_reduced(w, err);
@@ -147,7 +152,8 @@ bool sim_inject(const char *state, const char *fault, uint32_t *id, struct err *
 {
     struct sim_fault f;
     own(own_world) struct world *w = NULL;
-    return fault_parse(fault, &f, err) && open_for_change(state, &w, err) && world_inject(w, &f, id, err);
+    return fault_parse(fault, &f, err) && open_for_change(state, &w, err) &&
+           world_inject(w, &f, id, err);
 }
 
 bool sim_clear(const char *state, uint32_t id, struct err *err)
@@ -177,7 +183,10 @@ static bool entry_of(const char *path, bool started, struct sim_entry *out)
         return false;
     /* asking is no use of it */
     struct world_clock c = world_clock(w);
-    *out = (struct sim_entry){.scale = c.scale, .now_ns = c.now_ns, .n_gpus = world_scenario(w)->n_gpus, .started = started};
+    *out = (struct sim_entry){.scale = c.scale,
+                              .now_ns = c.now_ns,
+                              .n_gpus = world_scenario(w)->n_gpus,
+                              .started = started};
     snprintf(out->path, sizeof(out->path), "%s", path);
     snprintf(out->scenario, sizeof(out->scenario), "%s", world_scenario(w)->name);
     return true;
@@ -194,8 +203,8 @@ bool sim_list(struct sim_entry *out, size_t cap, size_t *n, struct err *err)
     DIR *d = opendir(folder);
     for (struct dirent *e = d ? readdir(d) : NULL; e && *n < cap; e = readdir(d)) {
         snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
-        if (str_starts(e->d_name, "sim-") && str_ends(e->d_name, ".world") && strlen(path) < WORLD_PATH_MAX &&
-            entry_of(path, false, &out[*n]))
+        if (str_starts(e->d_name, "sim-") && str_ends(e->d_name, ".world") &&
+            strlen(path) < WORLD_PATH_MAX && entry_of(path, false, &out[*n]))
             (*n)++;
     }
     if (d)

@@ -120,7 +120,8 @@ static bool find_path(const struct world_wish *wish, char out[WORLD_PATH_MAX], s
     const char *state = wish->state ? wish->state : getenv("DUALGPUOPT_SIM_STATE");
     if (state && *state) {
         if (strlen(state) >= WORLD_PATH_MAX - 8)
-            return err_set(err, ERR_1502, "the state's path has more than %d characters", WORLD_PATH_MAX - 9);
+            return err_set(err, ERR_1502, "the state's path has more than %d characters",
+                           WORLD_PATH_MAX - 9);
         memcpy(out, state, strlen(state) + 1);
         return true;
     }
@@ -139,12 +140,14 @@ static bool make_lock(pthread_mutex_t *lock)
     pthread_mutexattr_t kind;
     bool ok = pthread_mutexattr_init(&kind) == 0;
     ok = ok && pthread_mutexattr_setpshared(&kind, PTHREAD_PROCESS_SHARED) == 0 &&
-         pthread_mutexattr_setrobust(&kind, PTHREAD_MUTEX_ROBUST) == 0 && pthread_mutex_init(lock, &kind) == 0;
+         pthread_mutexattr_setrobust(&kind, PTHREAD_MUTEX_ROBUST) == 0 &&
+         pthread_mutex_init(lock, &kind) == 0;
     pthread_mutexattr_destroy(&kind);
     return ok;
 }
 
-static bool begin(struct world_shared *s, const struct world_wish *wish, const char *text, size_t len)
+static bool begin(struct world_shared *s, const struct world_wish *wish, const char *text,
+                  size_t len)
 {
     memset(s, 0, sizeof(*s));
     if (!make_lock(&s->lock))
@@ -188,7 +191,8 @@ static int open_locked(const char *path, bool make, struct err *err)
             err_set(err, ERR_1502, "%s cannot be opened: %s", path, strerror(errno));
             return -1;
         }
-        if (flock(fd, LOCK_EX) == 0 && fstat(fd, &st) == 0 && stat(path, &now) == 0 && st.st_ino == now.st_ino) {
+        if (flock(fd, LOCK_EX) == 0 && fstat(fd, &st) == 0 && stat(path, &now) == 0 &&
+            st.st_ino == now.st_ino) {
             if (S_ISREG(st.st_mode) && st.st_uid == getuid())
                 return fd;
             close(fd);
@@ -214,12 +218,13 @@ static struct world_shared *map(int fd, struct err *err)
 static struct world_shared *map_existing(int fd, struct err *err)
 {
     struct stat st;
-    return fstat(fd, &st) == 0 && st.st_size == (off_t)sizeof(struct world_shared) ? map(fd, err) : NULL;
+    return fstat(fd, &st) == 0 && st.st_size == (off_t)sizeof(struct world_shared) ? map(fd, err)
+                                                                                   : NULL;
 }
 
 /* A new file in the place of what was there: those who map the old one see that it stopped. */
-static struct world_shared *begin_file(const char *path, const struct world_wish *wish, const char *text, size_t len,
-                                       struct err *err)
+static struct world_shared *begin_file(const char *path, const struct world_wish *wish,
+                                       const char *text, size_t len, struct err *err)
 {
     char fresh[WORLD_PATH_MAX + 8];
     snprintf(fresh, sizeof(fresh), "%s.XXXXXX", path);
@@ -242,18 +247,20 @@ static struct world_shared *begin_file(const char *path, const struct world_wish
 }
 
 /* Whether what is mapped is the world that is wished. */
-static bool suits(const struct world_shared *s, const struct world_wish *wish, const char *text, size_t len)
+static bool suits(const struct world_shared *s, const struct world_wish *wish, const char *text,
+                  size_t len)
 {
     if (wish->again || !usable(s))
         return false;
     if (!text)
         return true;
     uint64_t idle = clock_mono_ns() - atomic_load(&s->used_mono_ns);
-    return s->text_len == len && s->text_hash == str_hash(text, len) && (wish->state || idle < IDLE_NS);
+    return s->text_len == len && s->text_hash == str_hash(text, len) &&
+           (wish->state || idle < IDLE_NS);
 }
 
-static struct world_shared *join_locked(int fd, const char *path, const struct world_wish *wish, const char *text,
-                                        size_t len, struct err *err)
+static struct world_shared *join_locked(int fd, const char *path, const struct world_wish *wish,
+                                        const char *text, size_t len, struct err *err)
 {
     struct err ignored = {0};
     struct world_shared *s = map_existing(fd, &ignored);
@@ -273,8 +280,8 @@ static struct world_shared *join_locked(int fd, const char *path, const struct w
     return begin_file(path, wish, text, len, err);
 }
 
-static struct world_shared *join_or_begin(const char *path, const struct world_wish *wish, const char *text,
-                                          size_t len, struct err *err)
+static struct world_shared *join_or_begin(const char *path, const struct world_wish *wish,
+                                          const char *text, size_t len, struct err *err)
 {
     int fd = open_locked(path, text != NULL, err);
     if (fd < 0)
@@ -295,7 +302,8 @@ bool world_open(const struct world_wish *wish, struct world **out, struct err *e
         return err_set(err, ERR_1201, "no memory for a scenario");
     if (wish->scenario && !world_find_scenario(wish->scenario, &text, &len, err))
         return false;
-    if ((text && !scenario_parse(wish->scenario, text, len, scenario, err)) || !find_path(wish, path, err))
+    if ((text && !scenario_parse(wish->scenario, text, len, scenario, err)) ||
+        !find_path(wish, path, err))
         return false;
     struct world_shared *s = join_or_begin(path, wish, text, len, err);
     if (!s)
@@ -334,5 +342,6 @@ bool world_stop(const char *state, struct err *err)
         return false;
     atomic_store(&w->shared->stopped, 1);
     world_tell(w->shared);
-    return unlink(w->path) == 0 || err_set(err, ERR_1502, "%s cannot be removed: %s", w->path, strerror(errno));
+    return unlink(w->path) == 0 ||
+           err_set(err, ERR_1502, "%s cannot be removed: %s", w->path, strerror(errno));
 }

@@ -1,4 +1,5 @@
-/* world: one simulated machine in a file that all its processes map: clock, faults, children's memory, checkpoints. */
+/* world: one simulated machine in a file that all its processes map: clock, faults, children's
+ * memory, checkpoints. */
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
 
@@ -13,14 +14,16 @@ struct world; /* a mapped world with its scenario read */
 
 struct world_wish {
     const char *scenario; /* name or file; NULL: only a world that is there already */
-    const char *state;    /* file; NULL: DUALGPUOPT_SIM_STATE, else by rule in the user's run-time folder */
+    const char
+        *state; /* file; NULL: DUALGPUOPT_SIM_STATE, else by rule in the user's run-time folder */
     uint64_t seed;
     double scale;  /* simulated seconds per second; 0: time stands still until world_jump */
     int64_t at_ns; /* where it starts */
     bool again;    /* a new world in any case */
 };
 
-/* Joins the world of the wish, or begins it. ERR_1501 scenario, ERR_1502 file, ERR_1503 none is running. */
+/* Joins the world of the wish, or begins it. ERR_1501 scenario, ERR_1502 file, ERR_1503 none is
+ * running. */
 bool world_open(const struct world_wish *wish, struct world **out, struct err *err);
 void world_close(struct world *w); /* of processes that end; memory of children stays theirs */
 static inline void own_world(struct world **w)
@@ -62,8 +65,10 @@ struct world_child {
     double busy;
     int64_t since_ns; /* simulated */
 };
-uint32_t world_children(struct world *w, struct world_child *out); /* living ones, out[WORLD_CHILDREN_MAX] */
-/* Adds (or with negative delta gives back) memory of the calling process. False: the card is full, or not there. */
+uint32_t world_children(struct world *w,
+                        struct world_child *out); /* living ones, out[WORLD_CHILDREN_MAX] */
+/* Adds (or with negative delta gives back) memory of the calling process. False: the card is full,
+ * or not there. */
 bool world_allocate(struct world *w, uint32_t gpu, int64_t delta_bytes);
 bool world_use(struct world *w, uint32_t gpu, double busy);
 
@@ -81,7 +86,7 @@ struct world_process {
     double busy; /* of children */
 };
 /* All on card gpu (mig -1: any), into out[cap]; returns how many. */
-uint32_t world_processes(struct world *w, uint32_t gpu, int32_t mig, int64_t t_ns, struct world_process *out,
-                         uint32_t cap);
+uint32_t world_processes(struct world *w, uint32_t gpu, int32_t mig, int64_t t_ns,
+                         struct world_process *out, uint32_t cap);
 
 #endif

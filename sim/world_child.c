@@ -47,7 +47,8 @@ static void bury_dead(struct world *w)
     bool told = false;
     world_lock(s);
     int64_t now = world_now(s, mono);
-    for (uint32_t i = s->n_children < WORLD_CHILDREN_MAX ? s->n_children : WORLD_CHILDREN_MAX; i-- > 0;) {
+    for (uint32_t i = s->n_children < WORLD_CHILDREN_MAX ? s->n_children : WORLD_CHILDREN_MAX;
+         i-- > 0;) {
         if (starttime_of(s->child[i].pid) != s->child[i].starttime) {
             drop(w, i, now);
             told = true;

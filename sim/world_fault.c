@@ -22,8 +22,8 @@ bool world_inject(struct world *w, const struct sim_fault *f, uint32_t *id, stru
 {
     struct world_shared *s = w->shared;
     if (f->gpu >= (int32_t)w->scenario.n_gpus)
-        return err_set(err, ERR_1501, "no GPU %d in scenario %s, which has %u", f->gpu, w->scenario.name,
-                       w->scenario.n_gpus);
+        return err_set(err, ERR_1501, "no GPU %d in scenario %s, which has %u", f->gpu,
+                       w->scenario.name, w->scenario.n_gpus);
     world_lock(s);
     int64_t now = world_now(s, clock_mono_ns());
     struct sim_fault *to = free_place(s, now);

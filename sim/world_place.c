@@ -15,8 +15,9 @@ bool world_folder(char out[WORLD_PATH_MAX], struct err *err)
 {
     const char *run = getenv("XDG_RUNTIME_DIR");
     struct stat st;
-    int n = run && *run == '/' ? snprintf(out, WORLD_PATH_MAX - 128, "%s/dualgpuopt", run)
-                               : snprintf(out, WORLD_PATH_MAX - 128, "/tmp/dualgpuopt-%u", (unsigned)getuid());
+    int n = run && *run == '/'
+                ? snprintf(out, WORLD_PATH_MAX - 128, "%s/dualgpuopt", run)
+                : snprintf(out, WORLD_PATH_MAX - 128, "/tmp/dualgpuopt-%u", (unsigned)getuid());
     if (n < 0 || n >= WORLD_PATH_MAX - 128)
         return err_set(err, ERR_1502, "XDG_RUNTIME_DIR is too long");
     if (mkdir(out, 0700) != 0 && errno != EEXIST)
@@ -32,8 +33,9 @@ static bool take_file(const char *path, char **out, size_t *len, struct err *err
     uint64_t size;
     if (!file_open(path, path, 0, &f, &size, err))
         return false;
-    bool ok = size <= SIM_TEXT_MAX || err_set(err, ERR_1501, "%s: %llu bytes, a scenario has at most %d", path,
-                                              (unsigned long long)size, SIM_TEXT_MAX);
+    bool ok =
+        size <= SIM_TEXT_MAX || err_set(err, ERR_1501, "%s: %llu bytes, a scenario has at most %d",
+                                        path, (unsigned long long)size, SIM_TEXT_MAX);
     char *text = ok ? malloc(size + 1) : NULL;
     if (ok && !text)
         ok = err_set(err, ERR_1201, "no memory for a scenario");
@@ -68,5 +70,6 @@ bool world_find_scenario(const char *name, char **out, size_t *len, struct err *
     err_set(err, ERR_1501, "no scenario is called \"%.60s\"", name);
     if (near)
         err_fix(err, NULL, "did you mean \"%s\"?", near);
-    return err_fix(err, "dualgpuopt sim ls", "see the scenarios; a file is named with a / or by .yaml");
+    return err_fix(err, "dualgpuopt sim ls",
+                   "see the scenarios; a file is named with a / or by .yaml");
 }

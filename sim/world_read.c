@@ -1,4 +1,5 @@
-/* world_read: a card at a moment: physics from the nearest known state, memory by process, faults on top. */
+/* world_read: a card at a moment: physics from the nearest known state, memory by process, faults
+ * on top. */
 #include <stddef.h>
 #include <string.h>
 
@@ -13,7 +14,9 @@
 
 struct surroundings world_around(const struct world_shared *s, uint32_t gpu)
 {
-    struct surroundings a = {.faults = s->fault, .n_faults = s->n_faults < SIM_FAULTS_MAX ? s->n_faults : SIM_FAULTS_MAX};
+    struct surroundings a = {.faults = s->fault,
+                             .n_faults =
+                                 s->n_faults < SIM_FAULTS_MAX ? s->n_faults : SIM_FAULTS_MAX};
     for (uint32_t i = 0; i < s->n_children && i < WORLD_CHILDREN_MAX; i++)
         if (s->child[i].gpu == gpu)
             a.busy += s->child[i].busy;
@@ -34,7 +37,8 @@ void world_keep(struct world *w, uint32_t gpu, int64_t t_ns)
     s->use_changes[gpu]++;
 }
 
-/* Both locks held: the state at or before t, moved as near to t as steps go, and told to the others. */
+/* Both locks held: the state at or before t, moved as near to t as steps go, and told to the
+ * others. */
 static void catch_up(struct world *w, uint32_t gpu, const struct surroundings *a, int64_t t)
 {
     struct world_shared *s = w->shared;
@@ -58,10 +62,9 @@ static bool wants(const struct sim_fault *f, uint32_t gpu)
     return f->gpu == SIM_ALL_GPUS || f->gpu == (int32_t)gpu;
 }
 
-static const size_t field_at[] = {
-    0,
+static const size_t field_at[] = {0,
 #define X(name, member) offsetof(struct reading, member),
-    SIM_FIELDS(X)
+                                  SIM_FIELDS(X)
 #undef X
 };
 
@@ -70,11 +73,13 @@ static void set_field(struct reading *r, enum sim_field field, uint64_t value)
     if (field <= SIM_FIELD_NONE || field >= SIM_FIELD_COUNT)
         return;
     memcpy((char *)r + field_at[field], &value, sizeof(value));
-    bool sizes = field == SIM_FIELD_total_bytes || field == SIM_FIELD_used_bytes || field == SIM_FIELD_reserved_bytes;
+    bool sizes = field == SIM_FIELD_total_bytes || field == SIM_FIELD_used_bytes ||
+                 field == SIM_FIELD_reserved_bytes;
     if (sizes)
-        r->free_bytes = r->used_bytes <= r->total_bytes && r->total_bytes - r->used_bytes >= r->reserved_bytes
-                            ? r->total_bytes - r->used_bytes - r->reserved_bytes
-                            : 0;
+        r->free_bytes =
+            r->used_bytes <= r->total_bytes && r->total_bytes - r->used_bytes >= r->reserved_bytes
+                ? r->total_bytes - r->used_bytes - r->reserved_bytes
+                : 0;
 }
 
 static void apply_faults(struct world *w, uint32_t gpu, int64_t t, struct reading *r)
@@ -108,8 +113,8 @@ static uint64_t fill(struct filling *f, uint64_t wanted)
 }
 
 /* Who holds what, children first; no more than the card has. */
-static uint32_t fill_card(struct world *w, uint32_t gpu, int64_t t, struct filling *f, struct world_process *out,
-                          uint32_t cap)
+static uint32_t fill_card(struct world *w, uint32_t gpu, int64_t t, struct filling *f,
+                          struct world_process *out, uint32_t cap)
 {
     struct world_child child[WORLD_CHILDREN_MAX];
     const struct sim_scenario *s = &w->scenario;
@@ -117,7 +122,10 @@ static uint32_t fill_card(struct world *w, uint32_t gpu, int64_t t, struct filli
     for (uint32_t i = 0; i < n_children; i++) {
         if (child[i].gpu != gpu)
             continue;
-        struct world_process p = {.pid = child[i].pid, .kinds = SIM_COMPUTE, .mig = -1, .busy = child[i].busy,
+        struct world_process p = {.pid = child[i].pid,
+                                  .kinds = SIM_COMPUTE,
+                                  .mig = -1,
+                                  .busy = child[i].busy,
                                   .bytes = fill(f, child[i].bytes)};
         if (n < cap)
             out[n++] = p;
@@ -131,8 +139,13 @@ static uint32_t fill_card(struct world *w, uint32_t gpu, int64_t t, struct filli
             fill(f, load_orphaned(from, h, t));
             if (!load_alive(from, t))
                 continue;
-            struct world_process p = {.pid = load_pid(from, t), .kinds = from->kinds, .mig = h->mig, .name = from->name,
-                                      .from = from, .share = h, .bytes = fill(f, load_bytes(from, h, t))};
+            struct world_process p = {.pid = load_pid(from, t),
+                                      .kinds = from->kinds,
+                                      .mig = h->mig,
+                                      .name = from->name,
+                                      .from = from,
+                                      .share = h,
+                                      .bytes = fill(f, load_bytes(from, h, t))};
             if (n < cap)
                 out[n++] = p;
         }
@@ -167,8 +180,8 @@ void world_read(struct world *w, uint32_t gpu, int64_t t_ns, struct reading *out
     *out = r;
 }
 
-uint32_t world_processes(struct world *w, uint32_t gpu, int32_t mig, int64_t t_ns, struct world_process *out,
-                         uint32_t cap)
+uint32_t world_processes(struct world *w, uint32_t gpu, int32_t mig, int64_t t_ns,
+                         struct world_process *out, uint32_t cap)
 {
     const struct sim_card *c = &w->scenario.gpu[gpu].card;
     struct filling f = {.room = c->total_bytes - c->reserved_bytes};

@@ -44,13 +44,14 @@ struct world {
 
 void world_lock(struct world_shared *s);
 void world_unlock(struct world_shared *s);
-void world_tell(struct world_shared *s); /* something changed */
+void world_tell(struct world_shared *s);                           /* something changed */
 int64_t world_now(const struct world_shared *s, uint64_t mono_ns); /* lock held */
 
 /* The use of a card by children and faults of run time, lock held; faults are of `s`. */
 struct surroundings world_around(const struct world_shared *s, uint32_t gpu);
 
-/* lock held; before children's use of the card changes at t_ns: what was till now is written down. */
+/* lock held; before children's use of the card changes at t_ns: what was till now is written down.
+ */
 void world_keep(struct world *w, uint32_t gpu, int64_t t_ns);
 
 /* Text of a scenario by shipped name or file; *out is the caller's. ERR_1501, ERR_1502. */

@@ -1,4 +1,5 @@
-/* call: begins and ends calls: is there a world, is the handle one, which faults hold for this call. */
+/* call: begins and ends calls: is there a world, is the handle one, which faults hold for this
+ * call. */
 #include "sim/driver/call.h"
 
 #include <inttypes.h>
@@ -16,9 +17,10 @@
 
 static struct {
     pthread_mutex_t lock;
-    _Atomic(struct world *) world; /* joined once; stays mapped when init and shutdown come and go */
+    _Atomic(struct world *)
+        world; /* joined once; stays mapped when init and shutdown come and go */
     _Atomic int users;
-    _Atomic int inside; /* calls that have not come back */
+    _Atomic int inside;      /* calls that have not come back */
     struct world *joined[8]; /* all that are mapped, the oldest first */
     unsigned n_joined;
 } driver = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -52,7 +54,8 @@ static struct world *join(void)
 {
     const char *scenario = getenv("DUALGPUOPT_SIM_SCENARIO");
     const char *seed = getenv("DUALGPUOPT_SIM_SEED");
-    struct world_wish wish = {.scenario = scenario && *scenario ? scenario : NULL, .scale = scale_wish()};
+    struct world_wish wish = {.scenario = scenario && *scenario ? scenario : NULL,
+                              .scale = scale_wish()};
     struct world *w = NULL;
     struct err err = {0};
     wish.seed = seed ? strtoull(seed, NULL, 0) : 1;
@@ -104,7 +107,8 @@ struct world *driver_world(void)
     w = atomic_load(&driver.world);
     if (!w || world_stopped(w)) {
         /* the old mapping stays: another thread may be inside of it */
-        w = driver.n_joined < sizeof(driver.joined) / sizeof(driver.joined[0]) ? join() : replace_oldest();
+        w = driver.n_joined < sizeof(driver.joined) / sizeof(driver.joined[0]) ? join()
+                                                                               : replace_oldest();
         if (w) {
             driver.joined[driver.n_joined++] = w;
             atomic_store(&driver.world, w);
@@ -130,7 +134,8 @@ static bool still_holds(struct world *w, const struct sim_fault *f)
     struct sim_fault now[2 * SIM_FAULTS_MAX];
     uint32_t n = world_faults(w, world_clock(w).now_ns, now);
     for (uint32_t i = 0; i < n; i++)
-        if (now[i].kind == f->kind && now[i].id == f->id && now[i].at_ns == f->at_ns && now[i].gpu == f->gpu)
+        if (now[i].kind == f->kind && now[i].id == f->id && now[i].at_ns == f->at_ns &&
+            now[i].gpu == f->gpu)
             return true;
     return false;
 }

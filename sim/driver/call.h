@@ -1,4 +1,5 @@
-/* call: what every call of the simulated driver begins and ends with: state, faults, delays, the record. */
+/* call: what every call of the simulated driver begins and ends with: state, faults, delays, the
+ * record. */
 #ifndef SIM_DRIVER_CALL_H
 #define SIM_DRIVER_CALL_H
 
@@ -12,16 +13,16 @@
 
 struct call {
     const char *name;
-    int code;             /* not 0: the answer, at once */
+    int code; /* not 0: the answer, at once */
     struct world *world;
     const struct sim_scenario *scenario;
     const struct sim_gpu *gpu; /* of calls on a card */
     uint32_t index;
-    int32_t mig;          /* MIG device, or -1 */
-    int64_t t_ns;         /* simulated */
+    int32_t mig;  /* MIG device, or -1 */
+    int64_t t_ns; /* simulated */
     uint64_t begun_ns;
-    int64_t list_count;   /* what lists are to say they hold, or -1 */
-    bool endless;         /* texts without an end */
+    int64_t list_count; /* what lists are to say they hold, or -1 */
+    bool endless;       /* texts without an end */
 };
 
 /* A call on no card. `any` calls work before init too. */
@@ -53,28 +54,28 @@ void *handle_of(uint32_t gpu, int32_t mig);
 bool handle_read(const void *handle, uint32_t *gpu, int32_t *mig);
 
 /* Begin, or be done. */
-#define BEGIN                                                                                    \
-    struct call c = call_begin(__func__);                                                       \
-    if (c.code)                                                                                  \
-        return call_end(&c, c.code)
-#define BEGIN_ON(device)                                                                         \
-    struct call c = call_begin_on(__func__, device);                                             \
-    if (c.code)                                                                                  \
-        return call_end(&c, c.code)
-#define BEGIN_WHOLE(device)                                                                      \
-    struct call c = call_begin_whole(__func__, device);                                          \
-    if (c.code)                                                                                  \
-        return call_end(&c, c.code)
+#define BEGIN                             \
+    struct call c = call_begin(__func__); \
+    if (c.code)                           \
+    return call_end(&c, c.code)
+#define BEGIN_ON(device)                             \
+    struct call c = call_begin_on(__func__, device); \
+    if (c.code)                                      \
+    return call_end(&c, c.code)
+#define BEGIN_WHOLE(device)                             \
+    struct call c = call_begin_whole(__func__, device); \
+    if (c.code)                                         \
+    return call_end(&c, c.code)
 #define END(code) return call_end(&c, code)
-#define NEED(condition)                                                                          \
-    do {                                                                                         \
-        if (!(condition))                                                                        \
-            return call_end(&c, NV_INVALID_ARGUMENT);                                            \
+#define NEED(condition)                               \
+    do {                                              \
+        if (!(condition))                             \
+            return call_end(&c, NV_INVALID_ARGUMENT); \
     } while (0)
-#define SUPPORT(condition)                                                                       \
-    do {                                                                                         \
-        if (!(condition))                                                                        \
-            return call_end(&c, NV_NOT_SUPPORTED);                                               \
+#define SUPPORT(condition)                         \
+    do {                                           \
+        if (!(condition))                          \
+            return call_end(&c, NV_NOT_SUPPORTED); \
     } while (0)
 
 #endif

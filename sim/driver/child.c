@@ -1,4 +1,5 @@
-/* child: lets a real process hold memory of a simulated card: by two calls, or by a variable and a preload. */
+/* child: lets a real process hold memory of a simulated card: by two calls, or by a variable and a
+ * preload. */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -59,8 +60,8 @@ static bool wish_read(char *text, struct wish *out)
     *size++ = 0;
     if (at)
         *at++ = 0;
-    if (!str_parse_i64(text, 0, SIM_GPUS_MAX - 1, false, &gpu) || !str_parse_size(size, &out->bytes) ||
-        (at && !scenario_time(at, &out->at_ns)))
+    if (!str_parse_i64(text, 0, SIM_GPUS_MAX - 1, false, &gpu) ||
+        !str_parse_size(size, &out->bytes) || (at && !scenario_time(at, &out->at_ns)))
         return false;
     out->gpu = (uint32_t)gpu;
     return true;
@@ -74,8 +75,8 @@ static void grant(const struct wish *w)
 {
     int code = dualgpuopt_sim_alloc(w->gpu, w->bytes);
     if (code)
-        fprintf(stderr, "simulated driver: no %llu MiB on GPU %u: code %d\n", (unsigned long long)(w->bytes >> 20),
-                w->gpu, code);
+        fprintf(stderr, "simulated driver: no %llu MiB on GPU %u: code %d\n",
+                (unsigned long long)(w->bytes >> 20), w->gpu, code);
 }
 
 /* The later ones, in their order of time. */
@@ -111,7 +112,8 @@ __attribute__((constructor)) static void take_variable(void)
     if (!text || !*text)
         return;
     snprintf(copy, sizeof(copy), "%s", text);
-    for (char *word = strtok_r(copy, ", ", &save); word && n_wishes < WISHES_MAX; word = strtok_r(NULL, ", ", &save)) {
+    for (char *word = strtok_r(copy, ", ", &save); word && n_wishes < WISHES_MAX;
+         word = strtok_r(NULL, ", ", &save)) {
         if (!wish_read(word, &wishes[n_wishes])) {
             fprintf(stderr, "simulated driver: DUALGPUOPT_SIM_ALLOC is like 0:8GiB,1:2GiB@2s\n");
             return;

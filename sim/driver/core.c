@@ -30,13 +30,36 @@ API int nvmlShutdown(void)
 API const char *nvmlErrorString(int code)
 {
     static const char *const texts[] = {
-        "Success", "Uninitialized", "Invalid Argument", "Not Supported", "Insufficient Permissions",
-        "Already Initialized", "Not Found", "Insufficient Size", "Insufficient External Power", "Driver Not Loaded",
-        "Timeout", "Interrupt Request Issue", "NVML Shared Library Not Found", "Function Not Found",
-        "Corrupted infoROM", "GPU is lost", "GPU requires reset", "GPU access blocked by the operating system",
-        "Driver/library version mismatch", "In use by another client", "Insufficient Memory", "No data",
-        "vGPU ECC not supported", "Insufficient Resources", "Frequency not supported",
-        "Argument version mismatch", "Deprecated", "Not ready", "GPU not found", "Invalid state",
+        "Success",
+        "Uninitialized",
+        "Invalid Argument",
+        "Not Supported",
+        "Insufficient Permissions",
+        "Already Initialized",
+        "Not Found",
+        "Insufficient Size",
+        "Insufficient External Power",
+        "Driver Not Loaded",
+        "Timeout",
+        "Interrupt Request Issue",
+        "NVML Shared Library Not Found",
+        "Function Not Found",
+        "Corrupted infoROM",
+        "GPU is lost",
+        "GPU requires reset",
+        "GPU access blocked by the operating system",
+        "Driver/library version mismatch",
+        "In use by another client",
+        "Insufficient Memory",
+        "No data",
+        "vGPU ECC not supported",
+        "Insufficient Resources",
+        "Frequency not supported",
+        "Argument version mismatch",
+        "Deprecated",
+        "Not ready",
+        "GPU not found",
+        "Invalid state",
         "Reset type not supported",
     };
     if (code < 0 || code >= (int)(sizeof(texts) / sizeof(texts[0])))
@@ -86,7 +109,8 @@ API int nvmlSystemGetDriverBranch(struct nv_branch *out, unsigned length)
         END(NV_ARGUMENT_VERSION_MISMATCH);
     char text[8];
     snprintf(text, sizeof(text), "r%.3s", c.scenario->driver_version);
-    END(call_text(&c, text, out->branch, length < sizeof(out->branch) ? length : sizeof(out->branch)));
+    END(call_text(&c, text, out->branch,
+                  length < sizeof(out->branch) ? length : sizeof(out->branch)));
 }
 
 /* Names of simulated processes; real ones by their command line, as the driver does. */
@@ -166,8 +190,9 @@ void mig_uuid(const struct sim_gpu *g, int32_t mig, char out[96])
     char seed[80];
     int n = snprintf(seed, sizeof(seed), "%s/%d", g->uuid, mig);
     uint64_t a = str_hash(seed, (size_t)n), b = str_hash(&a, sizeof(a));
-    snprintf(out, 96, "MIG-%08x-%04x-%04x-%04x-%012llx", (uint32_t)(a >> 32), (uint32_t)(a >> 16) & 0xffff,
-             (uint32_t)a & 0xffff, (uint32_t)(b >> 48), (unsigned long long)(b & 0xffffffffffff));
+    snprintf(out, 96, "MIG-%08x-%04x-%04x-%04x-%012llx", (uint32_t)(a >> 32),
+             (uint32_t)(a >> 16) & 0xffff, (uint32_t)a & 0xffff, (uint32_t)(b >> 48),
+             (unsigned long long)(b & 0xffffffffffff));
 }
 
 static int by_uuid(struct call *c, const char *uuid, void **out)

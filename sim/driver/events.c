@@ -1,4 +1,5 @@
-/* events: sets that wait for XIDs and memory errors, each told once to every set that asked before. */
+/* events: sets that wait for XIDs and memory errors, each told once to every set that asked before.
+ */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +7,13 @@
 #include "base/clock.h"
 #include "sim/driver/call.h"
 
-enum { EVENT_SBE = 1, EVENT_DBE = 2, EVENT_XID = 8, EVENTS_KNOWN = EVENT_SBE | EVENT_DBE | 4 | EVENT_XID | 0x10, SETS = 64 };
+enum {
+    EVENT_SBE = 1,
+    EVENT_DBE = 2,
+    EVENT_XID = 8,
+    EVENTS_KNOWN = EVENT_SBE | EVENT_DBE | 4 | EVENT_XID | 0x10,
+    SETS = 64
+};
 
 struct set {
     bool used;
@@ -96,7 +103,8 @@ static bool first_time(struct set *s, const struct sim_fault *f, int32_t gpu)
 {
     const uint32_t most = sizeof(s->told) / sizeof(s->told[0]);
     for (uint32_t i = 0; i < s->n_told && i < most; i++)
-        if (s->told[i].at_ns == f->at_ns && s->told[i].id == f->id && s->told[i].gpu == gpu && s->told[i].value == f->value)
+        if (s->told[i].at_ns == f->at_ns && s->told[i].id == f->id && s->told[i].gpu == gpu &&
+            s->told[i].value == f->value)
             return false;
     uint32_t i = s->n_told++ % most;
     s->told[i].at_ns = f->at_ns;
@@ -119,7 +127,8 @@ static bool next_event(struct set *s, const struct call *c, int64_t now, struct 
                 continue;
             found = first_time(s, &f[i], (int32_t)gpu);
             if (found)
-                *out = (struct nv_event){handle_of(gpu, -1), type_of(&f[i]), type_of(&f[i]) == EVENT_XID ? f[i].value : 0,
+                *out = (struct nv_event){handle_of(gpu, -1), type_of(&f[i]),
+                                         type_of(&f[i]) == EVENT_XID ? f[i].value : 0,
                                          NV_NO_INSTANCE, NV_NO_INSTANCE};
         }
     }
@@ -133,7 +142,8 @@ static uint32_t nap(const struct call *c, int64_t now, uint64_t left_ms)
     double scale = world_clock(c->world).scale, best = (double)(left_ms < 1000 ? left_ms : 1000);
     for (uint32_t i = 0; i < c->scenario->n_faults; i++) {
         const struct sim_fault *f = &c->scenario->fault[i];
-        if (f->at_ns > now && type_of(f) && scale > 0 && (double)(f->at_ns - now) / scale * 1e-6 < best)
+        if (f->at_ns > now && type_of(f) && scale > 0 &&
+            (double)(f->at_ns - now) / scale * 1e-6 < best)
             best = (double)(f->at_ns - now) / scale * 1e-6;
     }
     /* faults of run time may begin later too; they are few, a short nap is enough */

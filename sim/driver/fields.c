@@ -41,19 +41,24 @@ static void put_power(struct nv_field *f, const struct reading *r)
 static void fill_health(const struct call *c, struct nv_field *f)
 {
     bool ecc = !c->gpu->card.geforce;
-    uint64_t rows = call_count(c, SIM_FAULT_REMAPPED), corrected = call_count(c, SIM_FAULT_ECC_CORRECTED);
+    uint64_t rows = call_count(c, SIM_FAULT_REMAPPED),
+             corrected = call_count(c, SIM_FAULT_ECC_CORRECTED);
     uint64_t uncorrected = call_count(c, SIM_FAULT_ECC_UNCORRECTED);
     if (!ecc)
         return;
     switch (f->id) {
-    case 1: case 2: put(f, NV_UINT, 1); break;
-    case 3: case 5: put(f, NV_ULLONG, corrected); break;
-    case 4: case 6: put(f, NV_ULLONG, uncorrected); break;
+    case 1:
+    case 2: put(f, NV_UINT, 1); break;
+    case 3:
+    case 5: put(f, NV_ULLONG, corrected); break;
+    case 4:
+    case 6: put(f, NV_ULLONG, uncorrected); break;
     case 142: put(f, NV_UINT, 0); break;
     case 143: put(f, NV_UINT, rows); break;
     case 144: put(f, NV_UINT, rows > 0); break;
     case 145: put(f, NV_UINT, 0); break;
-    case 301: case 302: put(f, NV_UINT, 0); break;
+    case 301:
+    case 302: put(f, NV_UINT, 0); break;
     default: break;
     }
 }
@@ -69,10 +74,14 @@ static void fill_nvlink(const struct call *c, struct nv_field *f, const struct r
     switch (f->id) {
     case 90: put(f, NV_UINT, 26562); break;
     case 91: put(f, NV_UINT, c->gpu->nvlinks); break;
-    case 138: case 140: put(f, NV_ULLONG, r->tx_bytes * 20 / 1024 / share); break;
-    case 139: case 141: put(f, NV_ULLONG, r->rx_bytes * 20 / 1024 / share); break;
+    case 138:
+    case 140: put(f, NV_ULLONG, r->tx_bytes * 20 / 1024 / share); break;
+    case 139:
+    case 141: put(f, NV_ULLONG, r->rx_bytes * 20 / 1024 / share); break;
     case 147: put(f, NV_UINT, 0); break;
-    case 161: case 162: case 163: put(f, NV_ULLONG, 0); break;
+    case 161:
+    case 162:
+    case 163: put(f, NV_ULLONG, 0); break;
     case 164: put(f, NV_UINT, 26562); break;
     case 165: put(f, NV_UINT, 1); break;
     case 166: put(f, NV_UINT, 6); break;
@@ -87,25 +96,38 @@ static void fill(const struct call *c, struct nv_field *f, const struct reading 
     f->latency_us = 2;
     f->code = NV_NOT_SUPPORTED;
     switch (f->id) {
-    case 74: case 269: put(f, NV_ULLONG, f->id == 74 ? r->power_cap_ns : r->sw_thermal_ns); break;
+    case 74:
+    case 269: put(f, NV_ULLONG, f->id == 74 ? r->power_cap_ns : r->sw_thermal_ns); break;
     case 75: put(f, NV_ULLONG, r->sw_thermal_ns + r->hw_thermal_ns); break;
     case 270: put(f, NV_ULLONG, r->hw_thermal_ns); break;
-    case 76: case 77: case 78: case 79: case 271: put(f, NV_ULLONG, 0); break;
+    case 76:
+    case 77:
+    case 78:
+    case 79:
+    case 271: put(f, NV_ULLONG, 0); break;
     case 82:
         if (r->mem_temperature)
             put(f, NV_UINT, r->mem_temperature);
         break;
-    case 83: case 191: put(f, NV_ULLONG, r->energy_mj); break;
-    case 94: case 95: put(f, NV_UINT, 0); break;
-    case 173: case 174: case 175: case 176: put(f, NV_UINT, 0); break;
-    case 185: case 186: put_power(f, r); break;
+    case 83:
+    case 191: put(f, NV_ULLONG, r->energy_mj); break;
+    case 94:
+    case 95: put(f, NV_UINT, 0); break;
+    case 173:
+    case 174:
+    case 175:
+    case 176: put(f, NV_UINT, 0); break;
+    case 185:
+    case 186: put_power(f, r); break;
     case 187: put(f, NV_UINT, (uint64_t)(k->least_w * 1000)); break;
     case 188: put(f, NV_UINT, (uint64_t)(k->most_w * 1000)); break;
     case 189: put(f, NV_UINT, (uint64_t)(k->board_w * 1000)); break;
-    case 190: case 192: put(f, NV_UINT, r->limit_mw); break;
+    case 190:
+    case 192: put(f, NV_UINT, r->limit_mw); break;
     case 193: put_margin(c, f, r, (int)k->shutdown_c); break;
     case 194: put_margin(c, f, r, (int)k->slowdown_c); break;
-    case 195: case 196: put_margin(c, f, r, (int)k->target_c); break;
+    case 195:
+    case 196: put_margin(c, f, r, (int)k->target_c); break;
     case 197: put(f, NV_ULLONG, bytes_counter(c, r->tx_bytes)); break;
     case 198: put(f, NV_ULLONG, bytes_counter(c, r->rx_bytes)); break;
     case 230: put(f, NV_UINT, 0); break;
@@ -135,7 +157,8 @@ enum { SAMPLES = 120, SAMPLE_NS = 100000000 };
 static uint64_t stamp(const struct call *c, int64_t t_ns)
 {
     struct world_clock now = world_clock(c->world);
-    double ago = now.scale > 0 ? (double)(now.now_ns - t_ns) / now.scale : (double)(now.now_ns - t_ns);
+    double ago =
+        now.scale > 0 ? (double)(now.now_ns - t_ns) / now.scale : (double)(now.now_ns - t_ns);
     return (uint64_t)((double)clock_wall_ns() - ago) / 1000;
 }
 
@@ -152,8 +175,8 @@ static uint64_t sample_of(const struct reading *r, unsigned type)
     }
 }
 
-API int nvmlDeviceGetSamples(void *device, unsigned type, uint64_t last_us, unsigned *value_type, unsigned *count,
-                             struct nv_sample *out)
+API int nvmlDeviceGetSamples(void *device, unsigned type, uint64_t last_us, unsigned *value_type,
+                             unsigned *count, struct nv_sample *out)
 {
     unsigned n = 0;
     BEGIN_WHOLE(device);

@@ -79,7 +79,8 @@ static int take(struct call *c, int32_t mig, void *sample)
         return call_end(c, c->code ? c->code : NV_INVALID_ARGUMENT);
     if (!supports(c))
         return call_end(c, NV_NOT_SUPPORTED);
-    *to = (struct sample){true, true, c->index, mig, c->t_ns, load_until(c->scenario, c->index, mig, c->t_ns)};
+    *to = (struct sample){true, true,    c->index,
+                          mig,  c->t_ns, load_until(c->scenario, c->index, mig, c->t_ns)};
     return call_end(c, NV_SUCCESS);
 }
 
@@ -106,7 +107,8 @@ static bool metric(uint32_t id, const struct sample *a, const struct sample *b, 
     case 1: *out = busy * 100; break;
     case 2: *out = busy * 92; break;
     case 3: *out = busy * 41; break;
-    case 5: case 7: *out = (b->sum.work_s - a->sum.work_s) / span * 60; break;
+    case 5:
+    case 7: *out = (b->sum.work_s - a->sum.work_s) / span * 60; break;
     case 10: *out = memory * 100; break;
     case 12: *out = busy * 9; break;
     case 20: *out = (b->sum.tx_bytes - a->sum.tx_bytes) / span / (1 << 20); break;
@@ -127,7 +129,8 @@ API int nvmlGpmMetricsGet(struct nv_gpm_get *get)
     const struct sample *a = get->sample1, *b = get->sample2;
     NEED(a->taken && b->taken && a->index == b->index && a->mig == b->mig && a->t_ns < b->t_ns);
     for (uint32_t i = 0; i < get->count; i++)
-        get->metric[i].code = metric(get->metric[i].id, a, b, &get->metric[i].value) ? NV_SUCCESS : NV_NOT_SUPPORTED;
+        get->metric[i].code =
+            metric(get->metric[i].id, a, b, &get->metric[i].value) ? NV_SUCCESS : NV_NOT_SUPPORTED;
     END(NV_SUCCESS);
 }
 

@@ -40,7 +40,8 @@ API int nvmlDeviceGetTotalEccErrors(void *device, unsigned type, unsigned counte
     END(NV_SUCCESS);
 }
 
-API int nvmlDeviceGetDetailedEccErrors(void *device, unsigned type, unsigned counter, struct nv_ecc_counts *out)
+API int nvmlDeviceGetDetailedEccErrors(void *device, unsigned type, unsigned counter,
+                                       struct nv_ecc_counts *out)
 {
     BEGIN_ON(device);
     NEED(out && type <= 1 && counter <= 1);
@@ -49,7 +50,8 @@ API int nvmlDeviceGetDetailedEccErrors(void *device, unsigned type, unsigned cou
     END(NV_SUCCESS);
 }
 
-API int nvmlDeviceGetMemoryErrorCounter(void *device, unsigned type, unsigned counter, unsigned place, uint64_t *out)
+API int nvmlDeviceGetMemoryErrorCounter(void *device, unsigned type, unsigned counter,
+                                        unsigned place, uint64_t *out)
 {
     BEGIN_ON(device);
     NEED(out && type <= 1 && counter <= 1 && place <= 7);
@@ -70,8 +72,8 @@ API int nvmlDeviceGetSramEccErrorStatus(void *device, struct nv_sram *out)
     END(NV_SUCCESS);
 }
 
-API int nvmlDeviceGetRemappedRows(void *device, unsigned *corrected, unsigned *uncorrected, unsigned *pending,
-                                  unsigned *failed)
+API int nvmlDeviceGetRemappedRows(void *device, unsigned *corrected, unsigned *uncorrected,
+                                  unsigned *pending, unsigned *failed)
 {
     BEGIN_ON(device);
     NEED(corrected && uncorrected && pending && failed);

@@ -6,20 +6,20 @@
 
 void mig_uuid(const struct sim_gpu *g, int32_t mig, char out[96]);
 
-#define NUMBER(function, type, expression)                                                       \
-    API int function(void *device, type *out)                                                    \
-    {                                                                                            \
-        BEGIN_ON(device);                                                                        \
-        NEED(out);                                                                               \
-        *out = (type)(expression);                                                               \
-        END(NV_SUCCESS);                                                                         \
+#define NUMBER(function, type, expression)    \
+    API int function(void *device, type *out) \
+    {                                         \
+        BEGIN_ON(device);                     \
+        NEED(out);                            \
+        *out = (type)(expression);            \
+        END(NV_SUCCESS);                      \
     }
-#define TEXT(function, condition, expression)                                                    \
-    API int function(void *device, char *out, unsigned length)                                   \
-    {                                                                                            \
-        BEGIN_ON(device);                                                                        \
-        SUPPORT(condition);                                                                      \
-        END(call_text(&c, expression, out, length));                                             \
+#define TEXT(function, condition, expression)                  \
+    API int function(void *device, char *out, unsigned length) \
+    {                                                          \
+        BEGIN_ON(device);                                      \
+        SUPPORT(condition);                                    \
+        END(call_text(&c, expression, out, length));           \
     }
 
 API int nvmlDeviceGetName(void *device, char *out, unsigned length)
@@ -75,13 +75,13 @@ API int nvmlDeviceGetBrand(void *device, unsigned *out)
     BEGIN_ON(device);
     NEED(out);
     const char *n = c.gpu->card.name;
-    *out = strncmp(n, "GeForce RTX", 11) == 0   ? 15
-           : strncmp(n, "GeForce", 7) == 0      ? 5
-           : strncmp(n, "TITAN", 5) == 0        ? 16
-           : strncmp(n, "Quadro RTX", 10) == 0  ? 12
-           : strncmp(n, "Tesla", 5) == 0        ? 2
-           : strncmp(n, "RTX", 3) == 0          ? 13
-                                                : 14;
+    *out = strncmp(n, "GeForce RTX", 11) == 0  ? 15
+           : strncmp(n, "GeForce", 7) == 0     ? 5
+           : strncmp(n, "TITAN", 5) == 0       ? 16
+           : strncmp(n, "Quadro RTX", 10) == 0 ? 12
+           : strncmp(n, "Tesla", 5) == 0       ? 2
+           : strncmp(n, "RTX", 3) == 0         ? 13
+                                               : 14;
     END(NV_SUCCESS);
 }
 
@@ -90,8 +90,17 @@ API int nvmlDeviceGetArchitecture(void *device, unsigned *out)
     static const struct {
         const char *name;
         unsigned number;
-    } names[] = {{"Kepler", 2}, {"Maxwell", 3}, {"Pascal", 4}, {"Volta", 5}, {"Turing", 6},
-                 {"Ampere", 7}, {"Ada Lovelace", 8}, {"Hopper", 9}, {"Blackwell", 10}};
+    } names[] = {
+        {"Kepler",       2 },
+        {"Maxwell",      3 },
+        {"Pascal",       4 },
+        {"Volta",        5 },
+        {"Turing",       6 },
+        {"Ampere",       7 },
+        {"Ada Lovelace", 8 },
+        {"Hopper",       9 },
+        {"Blackwell",    10}
+    };
     BEGIN_ON(device);
     NEED(out);
     unsigned number = UINT32_MAX;
@@ -114,7 +123,8 @@ API int nvmlDeviceGetCudaComputeCapability(void *device, int *major, int *minor)
 static void fill_bus(const struct sim_gpu *g, char out[32], char legacy[16])
 {
     snprintf(out, 32, "%08X:%02X:%02X.0", g->pci_domain, g->pci_bus & 0xff, g->pci_device & 0x1f);
-    snprintf(legacy, 16, "%04X:%02X:%02X.0", g->pci_domain & 0xffff, g->pci_bus & 0xff, g->pci_device & 0x1f);
+    snprintf(legacy, 16, "%04X:%02X:%02X.0", g->pci_domain & 0xffff, g->pci_bus & 0xff,
+             g->pci_device & 0x1f);
 }
 
 static int pci(struct call *c, struct nv_pci *out)
@@ -162,9 +172,14 @@ API int nvmlDeviceGetPciInfoExt(void *device, struct nv_pci_ext *out)
     if (!call_version(&c, out->version, NV_VERSION(nv_pci_ext, 1)))
         END(NV_ARGUMENT_VERSION_MISMATCH);
     const struct sim_gpu *g = c.gpu;
-    *out = (struct nv_pci_ext){.version = out->version, .domain = g->pci_domain, .bus = g->pci_bus,
-                               .device = g->pci_device, .device_id = g->card.device_id,
-                               .subsystem_id = g->card.subsystem_id, .base_class = 3, .sub_class = 2};
+    *out = (struct nv_pci_ext){.version = out->version,
+                               .domain = g->pci_domain,
+                               .bus = g->pci_bus,
+                               .device = g->pci_device,
+                               .device_id = g->card.device_id,
+                               .subsystem_id = g->card.subsystem_id,
+                               .base_class = 3,
+                               .sub_class = 2};
     fill_bus(g, out->bus_id, legacy);
     END(NV_SUCCESS);
 }

@@ -5,14 +5,14 @@
 
 #include "sim/driver/call.h"
 
-#define NUMBER(function, expression)                                                             \
-    API int function(void *device, unsigned *out)                                                \
-    {                                                                                            \
-        BEGIN_WHOLE(device);                                                                     \
-        NEED(out);                                                                               \
-        SUPPORT(!c.gpu->unified);                                                                \
-        *out = (unsigned)(expression);                                                           \
-        END(NV_SUCCESS);                                                                         \
+#define NUMBER(function, expression)              \
+    API int function(void *device, unsigned *out) \
+    {                                             \
+        BEGIN_WHOLE(device);                      \
+        NEED(out);                                \
+        SUPPORT(!c.gpu->unified);                 \
+        *out = (unsigned)(expression);            \
+        END(NV_SUCCESS);                          \
     }
 NUMBER(nvmlDeviceGetCurrPcieLinkGeneration, call_read(&c).link_gen)
 NUMBER(nvmlDeviceGetCurrPcieLinkWidth, call_read(&c).link_width)
@@ -76,11 +76,15 @@ API int nvmlDeviceGetNvLinkVersion(void *device, unsigned link, unsigned *out)
     BEGIN_WHOLE(device);
     NEED(out && link < 36);
     SUPPORT(link < c.gpu->nvlinks);
-    *out = c.gpu->card.cc_major >= 10 ? 7 : c.gpu->card.cc_major == 9 ? 6 : c.gpu->card.cc_major == 8 ? 5 : 2;
+    *out = c.gpu->card.cc_major >= 10  ? 7
+           : c.gpu->card.cc_major == 9 ? 6
+           : c.gpu->card.cc_major == 8 ? 5
+                                       : 2;
     END(NV_SUCCESS);
 }
 
-API int nvmlDeviceGetNvLinkCapability(void *device, unsigned link, unsigned capability, unsigned *out)
+API int nvmlDeviceGetNvLinkCapability(void *device, unsigned link, unsigned capability,
+                                      unsigned *out)
 {
     BEGIN_WHOLE(device);
     NEED(out && link < 36 && capability <= 5);
@@ -102,7 +106,8 @@ static int remote(struct call *c, unsigned link, struct nv_pci *out)
     out->bus = g->pci_bus;
     out->device = g->pci_device;
     out->device_id = g->card.device_id;
-    snprintf(out->bus_id, sizeof(out->bus_id), "%08X:%02X:%02X.0", g->pci_domain, g->pci_bus & 0xff, g->pci_device & 0x1f);
+    snprintf(out->bus_id, sizeof(out->bus_id), "%08X:%02X:%02X.0", g->pci_domain, g->pci_bus & 0xff,
+             g->pci_device & 0x1f);
     return call_end(c, NV_SUCCESS);
 }
 
@@ -127,7 +132,8 @@ API int nvmlDeviceGetNvLinkRemoteDeviceType(void *device, unsigned link, unsigne
     END(NV_SUCCESS);
 }
 
-API int nvmlDeviceGetNvLinkErrorCounter(void *device, unsigned link, unsigned counter, uint64_t *out)
+API int nvmlDeviceGetNvLinkErrorCounter(void *device, unsigned link, unsigned counter,
+                                        uint64_t *out)
 {
     BEGIN_WHOLE(device);
     NEED(out && link < 36 && counter <= 4);
@@ -188,13 +194,15 @@ API int nvmlDeviceGetCpuAffinity(void *device, unsigned words, unsigned long *se
     return affinity(&c, words, set, c.gpu ? 0xfful << (c.gpu->numa % 4 * 8) : 0);
 }
 
-API int nvmlDeviceGetCpuAffinityWithinScope(void *device, unsigned words, unsigned long *set, unsigned scope)
+API int nvmlDeviceGetCpuAffinityWithinScope(void *device, unsigned words, unsigned long *set,
+                                            unsigned scope)
 {
     struct call c = call_begin_whole(__func__, device);
     return affinity(&c, words, set, c.gpu ? 0xfful << (c.gpu->numa % 4 * 8) : 0);
 }
 
-API int nvmlDeviceGetMemoryAffinity(void *device, unsigned words, unsigned long *set, unsigned scope)
+API int nvmlDeviceGetMemoryAffinity(void *device, unsigned words, unsigned long *set,
+                                    unsigned scope)
 {
     struct call c = call_begin_whole(__func__, device);
     return affinity(&c, words, set, c.gpu ? 1ul << (c.gpu->numa % 4) : 0);

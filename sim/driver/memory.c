@@ -34,7 +34,8 @@ API int nvmlDeviceGetMemoryInfo(void *device, struct nv_memory *out)
     NEED(out);
     SUPPORT(!c.gpu->unified);
     struct reading r = read_memory(&c);
-    *out = (struct nv_memory){.total = r.total_bytes, .free = r.free_bytes, .used = r.used_bytes + r.reserved_bytes};
+    *out = (struct nv_memory){
+        .total = r.total_bytes, .free = r.free_bytes, .used = r.used_bytes + r.reserved_bytes};
     END(NV_SUCCESS);
 }
 

@@ -4,16 +4,16 @@
 #include "sim/driver/call.h"
 
 /* A reading of a whole card into *out. */
-#define READING(function, type, condition, expression)                                           \
-    API int function(void *device, type *out)                                                    \
-    {                                                                                            \
-        BEGIN_WHOLE(device);                                                                     \
-        NEED(out);                                                                               \
-        SUPPORT(condition);                                                                      \
-        struct reading r = call_read(&c);                                                        \
-        (void)r;                                                                                 \
-        *out = (type)(expression);                                                               \
-        END(NV_SUCCESS);                                                                         \
+#define READING(function, type, condition, expression) \
+    API int function(void *device, type *out)          \
+    {                                                  \
+        BEGIN_WHOLE(device);                           \
+        NEED(out);                                     \
+        SUPPORT(condition);                            \
+        struct reading r = call_read(&c);              \
+        (void)r;                                       \
+        *out = (type)(expression);                     \
+        END(NV_SUCCESS);                               \
     }
 
 READING(nvmlDeviceGetPowerUsage, unsigned, true, r.power_mw)
@@ -55,11 +55,11 @@ static int engine(struct call *c, unsigned *use, unsigned *period, int which)
     return call_end(c, NV_SUCCESS);
 }
 
-#define ENGINE(function, which)                                                                  \
-    API int function(void *device, unsigned *use, unsigned *period)                              \
-    {                                                                                            \
-        struct call c = call_begin_whole(__func__, device);                                      \
-        return engine(&c, use, period, which);                                                   \
+#define ENGINE(function, which)                                     \
+    API int function(void *device, unsigned *use, unsigned *period) \
+    {                                                               \
+        struct call c = call_begin_whole(__func__, device);         \
+        return engine(&c, use, period, which);                      \
     }
 ENGINE(nvmlDeviceGetEncoderUtilization, 0)
 ENGINE(nvmlDeviceGetDecoderUtilization, 1)
@@ -135,7 +135,8 @@ API int nvmlDeviceGetMaxCustomerBoostClock(void *device, unsigned type, unsigned
 }
 
 /* `count` clocks from the highest down in equal steps. */
-static int clock_list(struct call *c, unsigned highest, unsigned lowest, unsigned down, unsigned *count, unsigned *out)
+static int clock_list(struct call *c, unsigned highest, unsigned lowest, unsigned down,
+                      unsigned *count, unsigned *out)
 {
     unsigned n = (highest - lowest) / down + 1;
     if (!count)
@@ -158,7 +159,8 @@ API int nvmlDeviceGetSupportedMemoryClocks(void *device, unsigned *count, unsign
     return clock_list(&c, k->mem_mhz, k->mem_idle_mhz, span ? span : 1, count, out);
 }
 
-API int nvmlDeviceGetSupportedGraphicsClocks(void *device, unsigned memory, unsigned *count, unsigned *out)
+API int nvmlDeviceGetSupportedGraphicsClocks(void *device, unsigned memory, unsigned *count,
+                                             unsigned *out)
 {
     BEGIN_WHOLE(device);
     const struct sim_card *k = &c.gpu->card;
@@ -173,7 +175,9 @@ API int nvmlDeviceGetViolationStatus(void *device, unsigned policy, struct nv_vi
     NEED(out && (policy <= 5 || policy == 10 || policy == 11));
     struct reading r = call_read(&c);
     out->reference_us = (uint64_t)c.t_ns / 1000;
-    out->time_ns = policy == 0 ? r.power_cap_ns : policy == 1 ? r.sw_thermal_ns + r.hw_thermal_ns : 0;
+    out->time_ns = policy == 0   ? r.power_cap_ns
+                   : policy == 1 ? r.sw_thermal_ns + r.hw_thermal_ns
+                                 : 0;
     END(NV_SUCCESS);
 }
 

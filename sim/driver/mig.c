@@ -5,7 +5,8 @@ API int nvmlDeviceGetMigMode(void *device, unsigned *now, unsigned *pending)
 {
     BEGIN_WHOLE(device);
     NEED(now && pending);
-    SUPPORT(!c.gpu->card.geforce && (c.gpu->card.cc_major == 9 || c.gpu->card.cc_major == 10 || c.gpu->n_mig));
+    SUPPORT(!c.gpu->card.geforce &&
+            (c.gpu->card.cc_major == 9 || c.gpu->card.cc_major == 10 || c.gpu->n_mig));
     *now = *pending = c.gpu->n_mig > 0;
     END(NV_SUCCESS);
 }
@@ -71,8 +72,11 @@ static int attributes(struct call *c, struct nv_attributes *out)
     if (c->mig < 0)
         return call_end(c, NV_NOT_SUPPORTED);
     const struct sim_mig *m = &c->gpu->mig[c->mig];
-    *out = (struct nv_attributes){.sms = c->gpu->card.sms * m->slices / 7, .copy_engines = m->slices,
-                                  .decoders = m->slices, .gpu_slices = m->slices, .compute_slices = m->slices,
+    *out = (struct nv_attributes){.sms = c->gpu->card.sms * m->slices / 7,
+                                  .copy_engines = m->slices,
+                                  .decoders = m->slices,
+                                  .gpu_slices = m->slices,
+                                  .compute_slices = m->slices,
                                   .memory_mb = m->memory_bytes >> 20};
     return call_end(c, NV_SUCCESS);
 }

@@ -52,18 +52,18 @@ static int running(struct call *c, unsigned *count, void *out, unsigned kinds, i
         if (layout == 1)
             ((struct nv_process_v1 *)out)[i] = (struct nv_process_v1){p->pid, told_bytes(c, p)};
         else
-            ((struct nv_process *)out)[i] = (struct nv_process){p->pid, told_bytes(c, p), instance(c, p, false),
-                                                                instance(c, p, true)};
+            ((struct nv_process *)out)[i] = (struct nv_process){
+                p->pid, told_bytes(c, p), instance(c, p, false), instance(c, p, true)};
     }
     *count = c->list_count >= 0 ? (unsigned)c->list_count : l.n;
     return call_end(c, NV_SUCCESS);
 }
 
-#define RUNNING(function, kinds, layout)                                                         \
-    API int function(void *device, unsigned *count, void *out)                                   \
-    {                                                                                            \
-        struct call c = call_begin_on(__func__, device);                                         \
-        return running(&c, count, out, kinds, layout);                                           \
+#define RUNNING(function, kinds, layout)                       \
+    API int function(void *device, unsigned *count, void *out) \
+    {                                                          \
+        struct call c = call_begin_on(__func__, device);       \
+        return running(&c, count, out, kinds, layout);         \
     }
 RUNNING(nvmlDeviceGetComputeRunningProcesses, SIM_COMPUTE, 1)
 RUNNING(nvmlDeviceGetComputeRunningProcesses_v2, SIM_COMPUTE, 2)
@@ -84,7 +84,8 @@ API int nvmlDeviceGetRunningProcessDetailList(void *device, struct nv_process_de
         END(NV_ARGUMENT_VERSION_MISMATCH);
     SUPPORT(c.gpu->card.cc_major >= 9 && !c.gpu->card.geforce);
     NEED(out->mode <= 3);
-    static const unsigned modes[] = {SIM_COMPUTE, SIM_GRAPHICS, SIM_MPS, SIM_COMPUTE | SIM_GRAPHICS | SIM_MPS};
+    static const unsigned modes[] = {SIM_COMPUTE, SIM_GRAPHICS, SIM_MPS,
+                                     SIM_COMPUTE | SIM_GRAPHICS | SIM_MPS};
     list(&c, modes[out->mode], &l);
     uint32_t room = out->count;
     out->count = l.n;
@@ -92,7 +93,8 @@ API int nvmlDeviceGetRunningProcessDetailList(void *device, struct nv_process_de
         END(NV_INSUFFICIENT_SIZE);
     NEED(out->list || l.n == 0);
     for (uint32_t i = 0; i < l.n; i++)
-        out->list[i] = (struct nv_process_detail){l.p[i].pid, told_bytes(&c, &l.p[i]), instance(&c, &l.p[i], false),
+        out->list[i] = (struct nv_process_detail){l.p[i].pid, told_bytes(&c, &l.p[i]),
+                                                  instance(&c, &l.p[i], false),
                                                   instance(&c, &l.p[i], true), 0};
     END(NV_SUCCESS);
 }
@@ -111,9 +113,12 @@ static uint32_t uses(const struct call *c, struct use out[MOST])
     list(c, SIM_COMPUTE | SIM_GRAPHICS | SIM_MPS, &l);
     for (uint32_t i = 0; i < l.n && span > 0; i++) {
         const struct world_process *p = &l.p[i];
-        struct use u = {.pid = p->pid, .sm = (uint32_t)lround(p->busy * 100), .memory = (uint32_t)lround(p->busy * 60)};
+        struct use u = {.pid = p->pid,
+                        .sm = (uint32_t)lround(p->busy * 100),
+                        .memory = (uint32_t)lround(p->busy * 60)};
         if (p->from) {
-            struct load_sum a = load_of(p->from, p->share, from), b = load_of(p->from, p->share, c->t_ns);
+            struct load_sum a = load_of(p->from, p->share, from),
+                            b = load_of(p->from, p->share, c->t_ns);
             u.sm = (uint32_t)lround(fmin(1, (b.busy_s - a.busy_s) / span) * 100);
             u.memory = (uint32_t)lround(fmin(1, (b.memory_s - a.memory_s) / span) * 100);
             u.encoder = (uint32_t)lround(fmin(1, (b.encoder_s - a.encoder_s) / span) * 100);
@@ -125,7 +130,8 @@ static uint32_t uses(const struct call *c, struct use out[MOST])
     return n;
 }
 
-API int nvmlDeviceGetProcessUtilization(void *device, struct nv_process_sample *out, unsigned *count, uint64_t last_us)
+API int nvmlDeviceGetProcessUtilization(void *device, struct nv_process_sample *out,
+                                        unsigned *count, uint64_t last_us)
 {
     struct use u[MOST];
     BEGIN_WHOLE(device);
@@ -140,7 +146,8 @@ API int nvmlDeviceGetProcessUtilization(void *device, struct nv_process_sample *
         END(NV_INSUFFICIENT_SIZE);
     }
     for (uint32_t i = 0; i < n; i++)
-        out[i] = (struct nv_process_sample){u[i].pid, now_us, u[i].sm, u[i].memory, u[i].encoder, u[i].decoder};
+        out[i] = (struct nv_process_sample){u[i].pid,    now_us,       u[i].sm,
+                                            u[i].memory, u[i].encoder, u[i].decoder};
     *count = c.list_count >= 0 ? (unsigned)c.list_count : n;
     END(NV_SUCCESS);
 }
@@ -162,12 +169,14 @@ API int nvmlDeviceGetProcessesUtilizationInfo(void *device, struct nv_process_us
         END(NV_INSUFFICIENT_SIZE);
     }
     for (uint32_t i = 0; i < n; i++)
-        out->list[i] = (struct nv_process_use){now_us, u[i].pid, u[i].sm, u[i].memory, u[i].encoder, u[i].decoder, 0, 0};
+        out->list[i] = (struct nv_process_use){now_us,       u[i].pid,     u[i].sm, u[i].memory,
+                                               u[i].encoder, u[i].decoder, 0,       0};
     out->count = n;
     END(NV_SUCCESS);
 }
 
-API int nvmlDeviceGetEncoderStats(void *device, unsigned *sessions, unsigned *fps, unsigned *latency)
+API int nvmlDeviceGetEncoderStats(void *device, unsigned *sessions, unsigned *fps,
+                                  unsigned *latency)
 {
     BEGIN_WHOLE(device);
     NEED(sessions && fps && latency);

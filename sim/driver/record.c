@@ -26,8 +26,9 @@ void record_call(const char *name, int gpu, int code, uint64_t begun_ns, int64_t
     pthread_once(&once, open_record);
     if (record_fd < 0)
         return;
-    int n = snprintf(line, sizeof(line), "%" PRIu64 " %ld %s %d %d %" PRIu64 " %" PRId64 "\n", begun_ns,
-                     (long)getpid(), name, gpu, code, clock_mono_ns() - begun_ns, simulated_ns);
+    int n =
+        snprintf(line, sizeof(line), "%" PRIu64 " %ld %s %d %d %" PRIu64 " %" PRId64 "\n", begun_ns,
+                 (long)getpid(), name, gpu, code, clock_mono_ns() - begun_ns, simulated_ns);
     if (n > 0 && (size_t)n < sizeof(line) && write(record_fd, line, (size_t)n) != n)
         record_fd = -1; /* a full disk ends the record, not the client */
 }

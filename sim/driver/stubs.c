@@ -7,11 +7,11 @@ static int answer(const char *name)
     return call_end(&c, c.code ? c.code : NV_NOT_SUPPORTED);
 }
 
-#define X(name)                                                                                  \
-    API __attribute__((weak)) int name(void);                                                    \
-    int name(void)                                                                               \
-    {                                                                                            \
-        return answer(#name);                                                                    \
+#define X(name)                               \
+    API __attribute__((weak)) int name(void); \
+    int name(void)                            \
+    {                                         \
+        return answer(#name);                 \
     }
 #include "sim/names.def"
 #undef X

@@ -1,4 +1,5 @@
-/* cmd_sim: the commands `sim start|stop|ls|show|inject|clear`: a simulated driver, and what it is put through. */
+/* cmd_sim: the commands `sim start|stop|ls|show|inject|clear`: a simulated driver, and what it is
+ * put through. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -53,7 +54,9 @@ bool cmd_sim_start(struct cli *c, struct err *err)
     }
     if (!sim_start(&o, err))
         return false;
-    str_addf(&c->out, "Simulated driver \"%s\" is on, %gx. Answers say \"simulated\" until  dualgpuopt sim stop\n",
+    str_addf(&c->out,
+             "Simulated driver \"%s\" is on, %gx. Answers say \"simulated\" until  dualgpuopt sim "
+             "stop\n",
              o.scenario, o.scale);
     say_how(c);
     return true;
@@ -70,7 +73,8 @@ bool cmd_sim_stop(struct cli *c, struct err *err)
 
 /* ---- ls ---- */
 
-static void scenarios_json(struct json *j, struct sim_scenario *s, const struct sim_entry *worlds, size_t n)
+static void scenarios_json(struct json *j, struct sim_scenario *s, const struct sim_entry *worlds,
+                           size_t n)
 {
     struct err ignored = {0};
     json_key(j, "scenarios");
@@ -101,7 +105,9 @@ static void scenarios_json(struct json *j, struct sim_scenario *s, const struct 
 bool cmd_sim_ls(struct cli *c, struct err *err)
 {
     own(own_table) struct table t = {0};
-    struct table_style style = {.width = c->look.width, .plain = c->look.plain, .ascii = c->look.ascii,
+    struct table_style style = {.width = c->look.width,
+                                .plain = c->look.plain,
+                                .ascii = c->look.ascii,
                                 .no_heading = c->look.quiet};
     struct sim_entry *worlds = arena_array(&c->arena, struct sim_entry, WORLDS_MOST);
     struct sim_scenario *s = arena_new(&c->arena, struct sim_scenario);
@@ -127,8 +133,9 @@ bool cmd_sim_ls(struct cli *c, struct err *err)
     }
     table_write(&t, &style, &c->out);
     for (size_t i = 0; i < n && !c->look.plain; i++)
-        str_addf(&c->out, "%s%s runs at %gx since %s%s\n", i ? "" : "\n", worlds[i].scenario, worlds[i].scale,
-                 time_text(worlds[i].now_ns, &c->arena), worlds[i].started ? "" : " (by --sim)");
+        str_addf(&c->out, "%s%s runs at %gx since %s%s\n", i ? "" : "\n", worlds[i].scenario,
+                 worlds[i].scale, time_text(worlds[i].now_ns, &c->arena),
+                 worlds[i].started ? "" : " (by --sim)");
     return true;
 }
 
@@ -162,7 +169,8 @@ static void show_cards(struct cli *c, const struct view *v, const struct table_s
 {
     own(own_table) struct table t = {0};
     char a[32];
-    static const char *const headings[] = {"UTIL %", "TEMP C", "POWER W", "USED GiB", "OF", "SM MHz"};
+    static const char *const headings[] = {"UTIL %",   "TEMP C", "POWER W",
+                                           "USED GiB", "OF",     "SM MHz"};
     table_column(&t, "GPU", TABLE_LEFT);
     for (size_t i = 0; i < sizeof(headings) / sizeof(headings[0]); i++)
         table_column(&t, headings[i], TABLE_RIGHT);
@@ -190,7 +198,8 @@ static void show_processes(struct cli *c, struct view *v, const struct table_sty
     table_column(&t, "GiB", TABLE_RIGHT);
     table_column(&t, "PROCESS", TABLE_LEFT);
     for (uint32_t i = 0; i < v->scenario->n_gpus; i++) {
-        uint32_t n = world_processes(v->world, i, -1, v->clock.now_ns, v->process, PROCESSES_MAX_OF_CARD);
+        uint32_t n =
+            world_processes(v->world, i, -1, v->clock.now_ns, v->process, PROCESSES_MAX_OF_CARD);
         for (uint32_t k = 0; k < n; k++) {
             table_cellf(&t, "%u", v->process[k].pid);
             table_cellf(&t, "%u", i);
@@ -219,11 +228,13 @@ static void show_faults(struct cli *c, const struct view *v)
 
 static void show_people(struct cli *c, struct view *v)
 {
-    struct table_style style = {.width = c->look.width, .plain = c->look.plain, .ascii = c->look.ascii,
+    struct table_style style = {.width = c->look.width,
+                                .plain = c->look.plain,
+                                .ascii = c->look.ascii,
                                 .no_heading = c->look.quiet};
     if (!c->look.plain)
-        str_addf(&c->out, "simulated: %s at %gx since %s\n%s\n\n", v->scenario->name, v->clock.scale,
-                 time_text(v->clock.now_ns, &c->arena), v->scenario->about);
+        str_addf(&c->out, "simulated: %s at %gx since %s\n%s\n\n", v->scenario->name,
+                 v->clock.scale, time_text(v->clock.now_ns, &c->arena), v->scenario->about);
     show_cards(c, v, &style);
     show_processes(c, v, &style);
     if (!c->look.plain)
@@ -251,7 +262,8 @@ static void card_json(struct json *j, struct view *v, uint32_t i)
     json_key_u64(j, "throttle_reasons", r->reasons);
     json_key(j, "processes");
     json_open_array(j);
-    uint32_t n = world_processes(v->world, i, -1, v->clock.now_ns, v->process, PROCESSES_MAX_OF_CARD);
+    uint32_t n =
+        world_processes(v->world, i, -1, v->clock.now_ns, v->process, PROCESSES_MAX_OF_CARD);
     for (uint32_t k = 0; k < n; k++) {
         json_open_object(j);
         json_key_u64(j, "pid", v->process[k].pid);
@@ -325,7 +337,8 @@ bool cmd_sim_inject(struct cli *c, struct err *err)
     for (int i = 0; i < c->words.n_words; i++)
         str_addf(&all, "%s%s", i ? " " : "", c->words.word[i]);
     if (all.failed || !sim_inject(NULL, all.data ? all.data : "", &id, err)) {
-        err_fix(err, "dualgpuopt sim inject lost gpu=1 for=20s", "see how faults are written: sim inject --help");
+        err_fix(err, "dualgpuopt sim inject lost gpu=1 for=20s",
+                "see how faults are written: sim inject --help");
         return false;
     }
     str_addf(&c->out, "fault %u is on; off again: dualgpuopt sim clear %u\n", id, id);

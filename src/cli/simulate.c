@@ -1,4 +1,5 @@
-/* simulate: makes this process see the simulated driver where --sim, --mock, the environment or `sim start` say so. */
+/* simulate: makes this process see the simulated driver where --sim, --mock, the environment or
+ * `sim start` say so. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +10,8 @@
 /* 1, true, yes, on; 0, false, no, off and "" are no. */
 static bool read_flag(const char *name, bool *out, struct err *err)
 {
-    static const char *const yes[] = {"1", "true", "yes", "on"}, *const no[] = {"", "0", "false", "no", "off"};
+    static const char *const yes[] = {"1", "true", "yes", "on"}, *const no[] = {"", "0", "false",
+                                                                                "no", "off"};
     const char *text = getenv(name);
     *out = false;
     for (size_t i = 0; text && i < sizeof(yes) / sizeof(yes[0]); i++)
@@ -29,16 +31,17 @@ static bool find_wish(const struct cli *c, const char **scenario, struct err *er
     bool mock, mock_telemetry;
     const char *named = getenv("DUALGPUOPT_SIM_SCENARIO");
     *scenario = NULL;
-    if (!read_flag("DUALGPUOPT_MOCK_GPU", &mock, err) || !read_flag("DUALGPUOPT_MOCK_TELEMETRY", &mock_telemetry, err))
+    if (!read_flag("DUALGPUOPT_MOCK_GPU", &mock, err) ||
+        !read_flag("DUALGPUOPT_MOCK_TELEMETRY", &mock_telemetry, err))
         return false;
     if (given(c, OPTION_SIM) && given(c, OPTION_MOCK)) {
         err_set(err, ERR_2113, "--sim and --mock (the scenario dual-basic) contradict each other");
         return err_fix(err, NULL, "give one of them");
     }
-    *scenario = given(c, OPTION_SIM)                                        ? c->words.value[OPTION_SIM]
-                : named && *named && !given(c, OPTION_MOCK)                 ? named
-                : given(c, OPTION_MOCK) || mock || mock_telemetry           ? "dual-basic"
-                                                                            : NULL;
+    *scenario = given(c, OPTION_SIM)                              ? c->words.value[OPTION_SIM]
+                : named && *named && !given(c, OPTION_MOCK)       ? named
+                : given(c, OPTION_MOCK) || mock || mock_telemetry ? "dual-basic"
+                                                                  : NULL;
     return true;
 }
 

@@ -1,4 +1,5 @@
-/* test_sim: the simulated driver from the command line: begun, shown, disturbed, ended; and every answer says so. */
+/* test_sim: the simulated driver from the command line: begun, shown, disturbed, ended; and every
+ * answer says so. */
 #include "run.h"
 
 #include <stdio.h>
@@ -34,8 +35,10 @@ static void starts_shows_and_stops(void **state)
 static void every_way_to_ask_gives_the_fixed_pair(void **state)
 {
     (void)state;
-    static const char *const lines[] = {"--mock gpu ls --json", "gpu ls --json --sim dual-basic",
-                                        "DUALGPUOPT_MOCK_GPU=1 gpu ls --json", "DUALGPUOPT_MOCK_GPU=true gpu ls --json",
+    static const char *const lines[] = {"--mock gpu ls --json",
+                                        "gpu ls --json --sim dual-basic",
+                                        "DUALGPUOPT_MOCK_GPU=1 gpu ls --json",
+                                        "DUALGPUOPT_MOCK_GPU=true gpu ls --json",
                                         "DUALGPUOPT_MOCK_TELEMETRY=on gpu ls --json",
                                         "DUALGPUOPT_SIM_SCENARIO=dual-basic gpu ls --json"};
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {

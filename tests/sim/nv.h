@@ -57,12 +57,14 @@ static inline void nv_scratch(void)
     unsetenv("DUALGPUOPT_SIM_SCENARIO");
 }
 
-/* A world of a shipped name or of a text with a newline, standing still at `at`; the library joins it. */
+/* A world of a shipped name or of a text with a newline, standing still at `at`; the library joins
+ * it. */
 static inline void nv_begin(const char *scenario, int64_t at)
 {
     struct err err = {0};
     nv_scratch();
-    struct sim_options o = {.scenario = strchr(scenario, '\n') ? nv_file(scenario) : scenario, .seed = 7, .at_ns = at};
+    struct sim_options o = {
+        .scenario = strchr(scenario, '\n') ? nv_file(scenario) : scenario, .seed = 7, .at_ns = at};
     if (!sim_start(&o, &err))
         fail_msg("%s", err.title);
     struct world_wish wish = {0};

@@ -1,4 +1,5 @@
-/* test_abi: the library has every name of NVML's API, its structs lie as NVML's do, versions are checked. */
+/* test_abi: the library has every name of NVML's API, its structs lie as NVML's do, versions are
+ * checked. */
 #include "nv.h"
 
 static const char *const names[] = {
@@ -40,7 +41,8 @@ static void bad_arguments_are_refused(void **unused)
             strcmp(names[i], "nvmlShutdown") == 0)
             continue;
         if (nv_find(names[i])((void *)elsewhere, 0ul, 0ul, 0ul, 0ul, 0ul) == NV_SUCCESS &&
-            strncmp(names[i], "nvmlDevice", 10) == 0 && strncmp(names[i], "nvmlDeviceGetCount", 18) != 0)
+            strncmp(names[i], "nvmlDevice", 10) == 0 &&
+            strncmp(names[i], "nvmlDeviceGetCount", 18) != 0)
             fail_msg("%s takes any pointer for a card", names[i]);
         int code = nv_find(names[i])(card, 0ul, 0ul, 0ul, 0ul, 0ul);
         if (code == NV_SUCCESS && strncmp(names[i], "nvmlDeviceGet", 13) == 0 &&
@@ -49,32 +51,80 @@ static void bad_arguments_are_refused(void **unused)
     }
 }
 
-#define LAYOUT(type, bytes) assert_int_equal(sizeof(struct type), bytes)
+#define LAYOUT(type, bytes)    assert_int_equal(sizeof(struct type), bytes)
 #define FIELD(type, field, at) assert_int_equal(offsetof(struct type, field), at)
 
 static void structs_lie_as_the_drivers(void **unused)
 {
-    LAYOUT(nv_pci, 68); FIELD(nv_pci, domain, 16); FIELD(nv_pci, device_id, 28); FIELD(nv_pci, bus_id, 36);
-    LAYOUT(nv_pci_ext, 64); FIELD(nv_pci_ext, bus_id, 32);
-    LAYOUT(nv_utilization, 8); LAYOUT(nv_memory, 24); FIELD(nv_memory, used, 16);
-    LAYOUT(nv_memory_v2, 40); FIELD(nv_memory_v2, total, 8); FIELD(nv_memory_v2, reserved, 16);
-    FIELD(nv_memory_v2, free, 24); FIELD(nv_memory_v2, used, 32);
-    LAYOUT(nv_bar1, 24); LAYOUT(nv_process_v1, 16); FIELD(nv_process_v1, used, 8);
-    LAYOUT(nv_process, 24); FIELD(nv_process, gpu_instance, 16); FIELD(nv_process, compute_instance, 20);
-    LAYOUT(nv_process_detail, 32); LAYOUT(nv_process_details, 24); FIELD(nv_process_details, list, 16);
-    LAYOUT(nv_process_sample, 32); FIELD(nv_process_sample, sm, 16); LAYOUT(nv_process_use, 40);
-    FIELD(nv_process_use, pid, 8); LAYOUT(nv_process_uses, 24); FIELD(nv_process_uses, list, 16);
-    LAYOUT(nv_sample, 16); LAYOUT(nv_field, 40); FIELD(nv_field, time_us, 8); FIELD(nv_field, type, 24);
-    FIELD(nv_field, code, 28); FIELD(nv_field, value, 32);
-    LAYOUT(nv_event, 32); FIELD(nv_event, type, 8); FIELD(nv_event, data, 16); FIELD(nv_event, gpu_instance, 24);
-    LAYOUT(nv_thermal, 64); LAYOUT(nv_temperature, 12); LAYOUT(nv_margin, 8); LAYOUT(nv_fan_speed, 12);
-    LAYOUT(nv_cooler, 16); LAYOUT(nv_attributes, 40); LAYOUT(nv_ecc_counts, 32); LAYOUT(nv_sram, 104);
-    LAYOUT(nv_rows_v2, 24); LAYOUT(nv_row_histogram, 20); LAYOUT(nv_violation, 16); LAYOUT(nv_dynamic_pstates, 132);
-    LAYOUT(nv_gpm_support, 8); LAYOUT(nv_gpm_metric, 40); FIELD(nv_gpm_metric, value, 8);
-    LAYOUT(nv_gpm_get, 13344); FIELD(nv_gpm_get, sample1, 8); FIELD(nv_gpm_get, metric, 24);
-    LAYOUT(nv_platform, 44); LAYOUT(nv_c2c, 4); LAYOUT(nv_addressing, 8); LAYOUT(nv_repair, 12); LAYOUT(nv_pdi, 16);
-    LAYOUT(nv_uuid, 52); LAYOUT(nv_branch, 84); LAYOUT(nv_fbc, 12); LAYOUT(nv_clock_text, 2052);
-    LAYOUT(nv_accounting, 56); FIELD(nv_accounting, running, 32); LAYOUT(nv_excluded, 148);
+    LAYOUT(nv_pci, 68);
+    FIELD(nv_pci, domain, 16);
+    FIELD(nv_pci, device_id, 28);
+    FIELD(nv_pci, bus_id, 36);
+    LAYOUT(nv_pci_ext, 64);
+    FIELD(nv_pci_ext, bus_id, 32);
+    LAYOUT(nv_utilization, 8);
+    LAYOUT(nv_memory, 24);
+    FIELD(nv_memory, used, 16);
+    LAYOUT(nv_memory_v2, 40);
+    FIELD(nv_memory_v2, total, 8);
+    FIELD(nv_memory_v2, reserved, 16);
+    FIELD(nv_memory_v2, free, 24);
+    FIELD(nv_memory_v2, used, 32);
+    LAYOUT(nv_bar1, 24);
+    LAYOUT(nv_process_v1, 16);
+    FIELD(nv_process_v1, used, 8);
+    LAYOUT(nv_process, 24);
+    FIELD(nv_process, gpu_instance, 16);
+    FIELD(nv_process, compute_instance, 20);
+    LAYOUT(nv_process_detail, 32);
+    LAYOUT(nv_process_details, 24);
+    FIELD(nv_process_details, list, 16);
+    LAYOUT(nv_process_sample, 32);
+    FIELD(nv_process_sample, sm, 16);
+    LAYOUT(nv_process_use, 40);
+    FIELD(nv_process_use, pid, 8);
+    LAYOUT(nv_process_uses, 24);
+    FIELD(nv_process_uses, list, 16);
+    LAYOUT(nv_sample, 16);
+    LAYOUT(nv_field, 40);
+    FIELD(nv_field, time_us, 8);
+    FIELD(nv_field, type, 24);
+    FIELD(nv_field, code, 28);
+    FIELD(nv_field, value, 32);
+    LAYOUT(nv_event, 32);
+    FIELD(nv_event, type, 8);
+    FIELD(nv_event, data, 16);
+    FIELD(nv_event, gpu_instance, 24);
+    LAYOUT(nv_thermal, 64);
+    LAYOUT(nv_temperature, 12);
+    LAYOUT(nv_margin, 8);
+    LAYOUT(nv_fan_speed, 12);
+    LAYOUT(nv_cooler, 16);
+    LAYOUT(nv_attributes, 40);
+    LAYOUT(nv_ecc_counts, 32);
+    LAYOUT(nv_sram, 104);
+    LAYOUT(nv_rows_v2, 24);
+    LAYOUT(nv_row_histogram, 20);
+    LAYOUT(nv_violation, 16);
+    LAYOUT(nv_dynamic_pstates, 132);
+    LAYOUT(nv_gpm_support, 8);
+    LAYOUT(nv_gpm_metric, 40);
+    FIELD(nv_gpm_metric, value, 8);
+    LAYOUT(nv_gpm_get, 13344);
+    FIELD(nv_gpm_get, sample1, 8);
+    FIELD(nv_gpm_get, metric, 24);
+    LAYOUT(nv_platform, 44);
+    LAYOUT(nv_c2c, 4);
+    LAYOUT(nv_addressing, 8);
+    LAYOUT(nv_repair, 12);
+    LAYOUT(nv_pdi, 16);
+    LAYOUT(nv_uuid, 52);
+    LAYOUT(nv_branch, 84);
+    LAYOUT(nv_fbc, 12);
+    LAYOUT(nv_clock_text, 2052);
+    LAYOUT(nv_accounting, 56);
+    FIELD(nv_accounting, running, 32);
+    LAYOUT(nv_excluded, 148);
 }
 
 static void versions_are_checked_unless_lenient(void **unused)
@@ -106,9 +156,11 @@ static void old_and_new_lists_have_their_own_entries(void **unused)
     assert_true(old[0].used == now[0].used && old[0].used == 4982 * MIB);
     assert_int_equal(now[0].gpu_instance, NV_NO_INSTANCE);
     n = 0;
-    assert_int_equal(NV(nvmlDeviceGetComputeRunningProcesses_v3, card, &n, NULL), NV_INSUFFICIENT_SIZE);
+    assert_int_equal(NV(nvmlDeviceGetComputeRunningProcesses_v3, card, &n, NULL),
+                     NV_INSUFFICIENT_SIZE);
     assert_int_equal(n, 1);
-    assert_int_equal(NV(nvmlDeviceGetProcessUtilization, card, NULL, &n, 0ul), NV_INSUFFICIENT_SIZE);
+    assert_int_equal(NV(nvmlDeviceGetProcessUtilization, card, NULL, &n, 0ul),
+                     NV_INSUFFICIENT_SIZE);
 }
 
 static void unknown_fields_fail_alone(void **unused)

@@ -18,13 +18,13 @@ static unsigned count_of(void *card, pid_t pid, uint64_t *bytes)
     return found;
 }
 
-/* A program that knows nothing of us, preloaded; ready when it writes its byte. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define PRELOADS 0 /* a sanitizer's own library must come first */
 #else
 #define PRELOADS 1
 #endif
 
+/* A program that knows nothing of us, preloaded; ready when it writes its byte. */
 static pid_t start_cat(const char *wish, int *to, int *from)
 {
     int in[2], out[2];

@@ -1,4 +1,5 @@
-/* test_faults: what goes wrong on command goes wrong for every client, for its time, and is over afterwards. */
+/* test_faults: what goes wrong on command goes wrong for every client, for its time, and is over
+ * afterwards. */
 #include <pthread.h>
 
 #include "nv.h"
@@ -61,7 +62,8 @@ static void *ask(void *card)
     return (void *)(intptr_t)(code ? -code : (int)c);
 }
 
-/* The call returns because the fault is cleared, not before: the other card answers in the meantime. */
+/* The call returns because the fault is cleared, not before: the other card answers in the
+ * meantime. */
 static void a_hung_call_waits_for_the_end_of_the_fault(void **unused)
 {
     pthread_t thread;
@@ -138,8 +140,18 @@ static void errors_links_and_air(void **unused)
 
 static void nonsense_is_refused(void **unused)
 {
-    static const char *const texts[] = {"", "lots", "lost gpu=99", "lost gpu=x", "xid", "slow=1000s", "error=1 lost",
-                                        "set=3", "set=3 field=mood", "hide", "lost for=-3s", "error=1 call=printf"};
+    static const char *const texts[] = {"",
+                                        "lots",
+                                        "lost gpu=99",
+                                        "lost gpu=x",
+                                        "xid",
+                                        "slow=1000s",
+                                        "error=1 lost",
+                                        "set=3",
+                                        "set=3 field=mood",
+                                        "hide",
+                                        "lost for=-3s",
+                                        "error=1 call=printf"};
     struct err err = {0};
     nv_begin("duo", 0);
     nv_card(0);
@@ -152,7 +164,9 @@ static void hidden_calls_are_missing_from_the_library(void **unused)
 {
     char path[WORLD_PATH_MAX];
     struct err err = {0};
-    nv_begin("gpus: [{card: RTX 4090}]\nfaults:\n  - {hide: \"\", call: nvmlDeviceGetMemoryInfo_v2}\n", 0);
+    nv_begin(
+        "gpus: [{card: RTX 4090}]\nfaults:\n  - {hide: \"\", call: nvmlDeviceGetMemoryInfo_v2}\n",
+        0);
     nv_card(0);
     assert_true(sim_library(path, &err));
     void *reduced = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -170,7 +184,8 @@ static void every_call_is_on_record(void **unused)
     snprintf(path, sizeof(path), "%s.record", state);
     char command[400];
     /* a fresh process: the library opens its record once */
-    snprintf(command, sizeof(command), "DUALGPUOPT_SIM_RECORD=%s DUALGPUOPT_NVML_PATH=%s %s gpu ls >/dev/null", path,
+    snprintf(command, sizeof(command),
+             "DUALGPUOPT_SIM_RECORD=%s DUALGPUOPT_NVML_PATH=%s %s gpu ls >/dev/null", path,
              SIM_LIBRARY, DUALGPUOPT);
     assert_int_equal(system(command), 0);
     FILE *f = fopen(path, "r");

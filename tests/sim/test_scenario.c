@@ -1,4 +1,5 @@
-/* test_scenario: mistakes in scenarios are told by line and column; those that come with the program are right. */
+/* test_scenario: mistakes in scenarios are told by line and column; those that come with the
+ * program are right. */
 #include "nv.h"
 
 static void mistakes_have_a_place(void **unused)
@@ -6,27 +7,31 @@ static void mistakes_have_a_place(void **unused)
     static const struct {
         const char *text, *wanted;
     } cases[] = {
-        {"gpus:\n  - card: RTX 4090\n    totl: 24GiB\n", "t.yaml:3:5: \"totl\" is not known here; did you mean total?"},
-        {"gpus:\n  - {card: RTX 9999}\n", "t.yaml:2:5: no card \"RTX 9999\" in the catalogue"},
-        {"gpus:\n  - {card: RTX 4090, total: many}\n", "t.yaml:2:29: total cannot be \"many\""},
-        {"gpus:\n  - {card: RTX 4090\n", "t.yaml:3:1: did not find expected ',' or '}'"},
-        {"gpus: [{card: RTX 4090, card: RTX 4090}]\n", "t.yaml:1:25: \"card\" stands here twice"},
-        {"noise: 11\n", "t.yaml:1:8: noise cannot be \"11\": a number from 0 to 10"},
-        {"noise: nan\n", "t.yaml:1:8: noise cannot be \"nan\""},
-        {"gpus: 3\n", "t.yaml:1:7: gpus must be a list"},
-        {"- a\n", "t.yaml:1:1: a scenario must be written as `key: value` lines"},
-        {"name: \"a\\0b\"\n", "t.yaml:1:7: name has a NUL byte inside"},
-        {"name: \"a\\x1b[31m\"\n", "t.yaml:1:7: name has the control character 1b"},
-        {"processes:\n  - {name: a, on: [{gpu: 0}]}\n", "t.yaml:1:1: process a uses GPU 0 of 0"},
-        {"processes:\n  - {name: a, on: [{gpu: 0, load: 0s}]}\n", "t.yaml:2:20: load, kv-over, saw-every"},
-        {"processes:\n  - {name: a, life: 9s, again: 3s}\n", "t.yaml:2:5: again must not be shorter than life"},
-        {"gpus: [{card: H200, mig: [{profile: 1g}]}]\n", "t.yaml:1:27: a MIG device needs profile and memory"},
-        {"faults:\n  - {lots: \"\"}\n", "t.yaml:2:6: no fault is called \"lots\""},
-        {"faults:\n  - {xid: \"\"}\n", "t.yaml:2:6: xid needs a number"},
-        {"faults:\n  - {at: 3s}\n", "t.yaml:2:5: a fault without saying which"},
-        {"faults:\n  - {lost: \"\", gpu: 3}\n", "t.yaml:1:1: fault 1 names GPU 3 of 0"},
-        {"", "t.yaml:1:1: nothing stands here"},
-        {"a: &a [*a]\ngpus: *a\n", "t.yaml:1:1: \"a\" is not known here"},
+        {"gpus:\n  - card: RTX 4090\n    totl: 24GiB\n",
+         "t.yaml:3:5: \"totl\" is not known here; did you mean total?"                                                          },
+        {"gpus:\n  - {card: RTX 9999}\n",                         "t.yaml:2:5: no card \"RTX 9999\" in the catalogue"           },
+        {"gpus:\n  - {card: RTX 4090, total: many}\n",            "t.yaml:2:29: total cannot be \"many\""                       },
+        {"gpus:\n  - {card: RTX 4090\n",                          "t.yaml:3:1: did not find expected ',' or '}'"                },
+        {"gpus: [{card: RTX 4090, card: RTX 4090}]\n",            "t.yaml:1:25: \"card\" stands here twice"                     },
+        {"noise: 11\n",                                           "t.yaml:1:8: noise cannot be \"11\": a number from 0 to 10"   },
+        {"noise: nan\n",                                          "t.yaml:1:8: noise cannot be \"nan\""                         },
+        {"gpus: 3\n",                                             "t.yaml:1:7: gpus must be a list"                             },
+        {"- a\n",                                                 "t.yaml:1:1: a scenario must be written as `key: value` lines"},
+        {"name: \"a\\0b\"\n",                                     "t.yaml:1:7: name has a NUL byte inside"                      },
+        {"name: \"a\\x1b[31m\"\n",                                "t.yaml:1:7: name has the control character 1b"               },
+        {"processes:\n  - {name: a, on: [{gpu: 0}]}\n",           "t.yaml:1:1: process a uses GPU 0 of 0"                       },
+        {"processes:\n  - {name: a, on: [{gpu: 0, load: 0s}]}\n",
+         "t.yaml:2:20: load, kv-over, saw-every"                                                                                },
+        {"processes:\n  - {name: a, life: 9s, again: 3s}\n",
+         "t.yaml:2:5: again must not be shorter than life"                                                                      },
+        {"gpus: [{card: H200, mig: [{profile: 1g}]}]\n",
+         "t.yaml:1:27: a MIG device needs profile and memory"                                                                   },
+        {"faults:\n  - {lots: \"\"}\n",                           "t.yaml:2:6: no fault is called \"lots\""                     },
+        {"faults:\n  - {xid: \"\"}\n",                            "t.yaml:2:6: xid needs a number"                              },
+        {"faults:\n  - {at: 3s}\n",                               "t.yaml:2:5: a fault without saying which"                    },
+        {"faults:\n  - {lost: \"\", gpu: 3}\n",                   "t.yaml:1:1: fault 1 names GPU 3 of 0"                        },
+        {"",                                                      "t.yaml:1:1: nothing stands here"                             },
+        {"a: &a [*a]\ngpus: *a\n",                                "t.yaml:1:1: \"a\" is not known here"                         },
     };
     static struct sim_scenario s;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -87,7 +92,8 @@ static void names_are_looked_up(void **unused)
     assert_false(sim_start(&o, &err));
 }
 
-/* A state file that is none of ours is not touched by those who only look, and replaced by those who start. */
+/* A state file that is none of ours is not touched by those who only look, and replaced by those
+ * who start. */
 static void strange_state_files_are_refused(void **unused)
 {
     struct err err = {0};

@@ -1,4 +1,5 @@
-/* test_values: the frozen pair, and physics: heat, power, limits, counters; the same for all processes. */
+/* test_values: the frozen pair, and physics: heat, power, limits, counters; the same for all
+ * processes. */
 #include <sys/wait.h>
 
 #include "nv.h"
@@ -23,7 +24,8 @@ static void frozen_pair_is_exact(void **unused)
         struct nv_memory_v2 m = nv_memory(card);
         assert_int_equal(NV(nvmlDeviceGetName, card, name, sizeof(name)), 0);
         assert_string_equal(name, wanted[i].name);
-        assert_true(m.total == wanted[i].total * MIB && m.used == wanted[i].used * MIB && m.free == wanted[i].free * MIB);
+        assert_true(m.total == wanted[i].total * MIB && m.used == wanted[i].used * MIB &&
+                    m.free == wanted[i].free * MIB);
         assert_int_equal(NV(nvmlDeviceGetMemoryInfo, card, &old), 0);
         assert_true(old.total == m.total && old.used == m.used && old.free == m.free);
         assert_int_equal(NV(nvmlDeviceGetUtilizationRates, card, &use), 0);
@@ -212,7 +214,8 @@ static void mig_unified_and_wsl(void **unused)
     struct nv_utilization use;
     nv_begin("wsl: true\n"
              "gpus:\n"
-             "  - {card: H200, mig: [{profile: 3g.71gb, memory: 70GiB, slices: 3}, {profile: 1g.18gb, memory: 16GiB}]}\n"
+             "  - {card: H200, mig: [{profile: 3g.71gb, memory: 70GiB, slices: 3}, {profile: "
+             "1g.18gb, memory: 16GiB}]}\n"
              "  - {card: GB10, unified: true}\n"
              "processes:\n"
              "  - {name: a, on: [{gpu: 0, mig: 1, weights: 4GiB, load: 1s, busy: 0.5}]}\n",
