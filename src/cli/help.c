@@ -105,6 +105,23 @@ static void add_settings(unsigned scopes, struct str *out)
     text_wrap(out, "  ", 2, all.data ? all.data : "", WIDTH);
 }
 
+/* What goes with every command is explained once, in the overview. */
+static void add_everywhere(struct str *out)
+{
+    own(own_str) struct str all = {0};
+    size_t n;
+    const struct option *o = option_table(&n);
+    for (size_t i = 0; i < n; i++) {
+        if (o[i].scope != SCOPE_ALL)
+            continue;
+        str_addf(&all, "%s%.*s", all.len ? " " : "", (int)strcspn(o[i].names, " "), o[i].names);
+        if (o[i].kind == OPTION_VALUE)
+            str_addf(&all, " %s", o[i].value);
+    }
+    str_add(out, "\nEverywhere (see: dualgpuopt --help)\n");
+    text_wrap(out, "  ", 2, all.data ? all.data : "", WIDTH);
+}
+
 bool help_command(const struct command *cmd, struct str *out)
 {
     str_addf(out, "Example: %s\n\nUsage: dualgpuopt %s", cmd->example, cmd->words);
@@ -122,7 +139,7 @@ bool help_command(const struct command *cmd, struct str *out)
     add_options(cmd->scopes & ~(unsigned)SCOPE_VLLM, "Options", out);
     if (cmd->scopes & SCOPE_ENGINE)
         add_settings(cmd->scopes, out);
-    add_options(SCOPE_ALL, "Everywhere", out);
+    add_everywhere(out);
     return true;
 }
 
@@ -142,20 +159,20 @@ void help_overview(struct str *out)
     str_add(out,
             "Example: dualgpuopt plan llama-3.3-70b:Q4_K_M --gpus rtx5090,rtx4090\n\n"
             "Usage: dualgpuopt COMMAND [OPTIONS]\n"
-            "Says what a language model takes on every GPU, to the byte, before it is loaded.\n"
+            "Plans language models over GPUs to the byte before they are loaded, and watches\n"
+            "the GPUs.\n"
             "\nCommands\n");
     for (size_t i = 0; i < n; i++) {
         char first[64];
         snprintf(first, sizeof(first), "  %s ", c[i].words);
         text_wrap(out, first, 16, c[i].help, WIDTH);
     }
-    str_add(out, "\nTopics (dualgpuopt help TOPIC)\n");
+    own(own_str) struct str names = {0};
     const struct topic *t = topic_table(&n);
-    for (size_t i = 0; i < n; i++) {
-        char first[64];
-        snprintf(first, sizeof(first), "  %s ", t[i].name);
-        text_wrap(out, first, 16, t[i].line, WIDTH);
-    }
+    for (size_t i = 0; i < n; i++)
+        str_addf(&names, "%s%s", i ? ", " : "", t[i].name);
+    str_add(out, "\n");
+    text_wrap(out, "Topics (help TOPIC): ", 2, names.data ? names.data : "", WIDTH);
     add_options(SCOPE_ALL, "Everywhere", out);
     str_add(out,
             "\nWithout a command: --model M [--ctx-size N] [--quant Q] [--export FILE] plans,\n"

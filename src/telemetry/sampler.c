@@ -219,7 +219,12 @@ static void free_search(struct search *f)
 static void *search(void *arg)
 {
     struct search *f = arg;
-    f->ok = source_nvml_find(f->sysfs_root, f->found, &f->n, &f->err);
+    bool nvml = source_nvml_find(f->sysfs_root, f->found, &f->n, &f->err);
+    struct err none = {0};
+    uint32_t n = f->n;
+    if (source_drm_find(f->sysfs_root, f->proc_root, f->found, &n, &none))
+        f->n = n;
+    f->ok = nvml || f->n > 0;
     pthread_mutex_lock(&f->lock);
     f->finished = true;
     bool abandoned = f->abandoned;

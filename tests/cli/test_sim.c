@@ -19,7 +19,7 @@ static void starts_shows_and_stops(void **state)
     expect_text(&r, "llama-server");
     assert_in_range(widest_line(r.out), 1, 80);
     r = run(NO_OTHER "gpu ls");
-    expect_text(&r, "simulated driver");
+    expect_text(&r, "SIMULATED");
     r = run("sim show --json");
     struct json_object *doc = run_json(&r, "sim");
     assert_int_equal(number_at(doc, "gpus.0.total_bytes"), 32607ll << 20);
