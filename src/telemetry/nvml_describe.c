@@ -13,13 +13,11 @@ static void read_text(int code, const char *raw, char *out, size_t size)
         str_printable(raw, strlen(raw), out, size);
 }
 
-/* A number of the card, 0 where the driver does not tell it. */
-#define NUMBER(g, c, out, field, ...)                             \
-    do {                                                          \
-        uint32_t told_ = 0;                                       \
-        int code_ = NVML_ASK(g, c, field, __VA_ARGS__, &told_);   \
-        (out) = code_ == NV_OK ? told_ : 0;                       \
-    } while (0)
+/* By address: the call that fills the value is an argument too, and arguments have no order. */
+static uint32_t number_or_0(int code, const uint32_t *value)
+{
+    return code == NV_OK ? *value : 0;
+}
 
 static void describe_identity(struct source_gpu *g, struct nvml_card *c)
 {
@@ -43,10 +41,10 @@ static void describe_limits(struct source_gpu *g, struct nvml_card *c)
         i->power_min_w = u / 1000;
         i->power_max_w = v / 1000;
     }
-    NUMBER(g, c, i->power_default_w, power_default, c->dev);
-    i->power_default_w /= 1000;
-    NUMBER(g, c, i->slowdown_c, threshold, c->dev, 1);
-    NUMBER(g, c, i->shutdown_c, threshold, c->dev, 0);
+    i->power_default_w = number_or_0(NVML_ASK(g, c, power_default, c->dev, &u), &u) / 1000;
+    u = v = 0;
+    i->slowdown_c = number_or_0(NVML_ASK(g, c, threshold, c->dev, 1, &u), &u);
+    i->shutdown_c = number_or_0(NVML_ASK(g, c, threshold, c->dev, 0, &v), &v);
     if (i->slowdown_c > 200 || i->shutdown_c > 200)
         i->slowdown_c = i->shutdown_c = 0;
 }
@@ -62,12 +60,12 @@ void nvml_describe(struct source_gpu *g, struct nvml_card *c)
         i->cc_major = (uint32_t)major;
         i->cc_minor = (uint32_t)minor;
     }
-    NUMBER(g, c, i->cores, cores, c->dev);
-    NUMBER(g, c, i->bus_width_bits, bus_width, c->dev);
-    NUMBER(g, c, i->sm_clock_max_mhz, clock_max, c->dev, 1);
-    NUMBER(g, c, i->memory_clock_max_mhz, clock_max, c->dev, 2);
-    NUMBER(g, c, i->pcie_gen_max, pcie_gen_max, c->dev);
-    NUMBER(g, c, i->pcie_width_max, pcie_width_max, c->dev);
+    i->cores = number_or_0(NVML_ASK(g, c, cores, c->dev, &u), &u);
+    i->bus_width_bits = number_or_0(NVML_ASK(g, c, bus_width, c->dev, &u), &u);
+    i->sm_clock_max_mhz = number_or_0(NVML_ASK(g, c, clock_max, c->dev, 1, &u), &u);
+    i->memory_clock_max_mhz = number_or_0(NVML_ASK(g, c, clock_max, c->dev, 2, &u), &u);
+    i->pcie_gen_max = number_or_0(NVML_ASK(g, c, pcie_gen_max, c->dev, &u), &u);
+    i->pcie_width_max = number_or_0(NVML_ASK(g, c, pcie_width_max, c->dev, &u), &u);
     i->mig = NVML_ASK(g, c, mig_mode, c->dev, &u, &pending) == NV_OK && u == 1;
     const struct card *known = i->name[0] ? card_find(i->name) : NULL;
     /* two transfers a clock: what the driver calls the memory clock of GDDR and HBM alike */
