@@ -74,16 +74,16 @@ static size_t namespaces_of(const char *root, const char *process, uint32_t out[
 }
 
 /* True where the numbers of proc_root are the first namespace's: it is ours, or we lie below what
- * is shown. */
-static bool numbers_are_the_drivers(const char *root, size_t our_levels)
+ * is shown. *surely: it is ours, and a process that is not under its number is nowhere. */
+static bool numbers_are_the_drivers(const char *root, size_t our_levels, bool *surely)
 {
     char path[PATH_TEXT_MAX], link[64];
     snprintf(path, sizeof(path), "%s/proc/self/ns/pid", root ? root : "");
     ssize_t n = readlink(path, link, sizeof(link) - 1);
-    if (n < 0 || our_levels > 1)
-        return true;
-    link[n] = 0;
-    return strcmp(link, FIRST_NAMESPACE) == 0;
+    link[n < 0 ? 0 : n] = 0;
+    bool first = strcmp(link, FIRST_NAMESPACE) == 0;
+    *surely = our_levels == 1 && first;
+    return n < 0 || our_levels > 1 || first;
 }
 
 uint32_t process_local_pid(const char *proc_root, uint32_t host_pid)
@@ -92,9 +92,12 @@ uint32_t process_local_pid(const char *proc_root, uint32_t host_pid)
     uint32_t ns[LEVELS_MAX];
     size_t ours = namespaces_of(proc_root, "self", ns);
     snprintf(process, sizeof(process), "%" PRIu32, host_pid);
-    if (host_pid && numbers_are_the_drivers(proc_root, ours) &&
+    bool surely = false;
+    if (host_pid && numbers_are_the_drivers(proc_root, ours, &surely) &&
         namespaces_of(proc_root, process, ns) && ns[0] == host_pid)
         return host_pid;
+    if (surely) /* the scan below costs a read of every process */
+        return 0;
 
     uint32_t found = 0;
     snprintf(path, sizeof(path), "%s/proc", proc_root ? proc_root : "");
