@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "base/share.h"
 #include "cli/plan_job.h"
 
 #define GIB 1073741824.0
@@ -34,39 +35,6 @@ struct bar {
     char layers[24];
     int cells[SEG_COUNT];
 };
-
-/* Largest remainder: floors first, the rest to the largest fractions; what is a quarter of a cell
- * or more gets one cell, from the longest segment, or where all are short the bar grows by it. */
-static void share_cells(struct bar *b, double cell)
-{
-    double all = 0, rest[SEG_COUNT];
-    int given = 0;
-    for (int i = 0; i < SEG_COUNT; i++)
-        all += b->gib[i];
-    int cells = (int)lround(all / cell);
-    for (int i = 0; i < SEG_COUNT; i++) {
-        double exact = b->gib[i] / cell;
-        b->cells[i] = (int)exact;
-        rest[i] = exact - b->cells[i];
-        given += b->cells[i];
-    }
-    for (; given < cells; given++) {
-        int best = 0;
-        for (int i = 1; i < SEG_COUNT; i++)
-            best = rest[i] > rest[best] ? i : best;
-        b->cells[best]++;
-        rest[best] = -1;
-    }
-    for (int i = 0; i < SEG_COUNT; i++) {
-        int longest = 0;
-        if (b->cells[i] || b->gib[i] < cell / 4)
-            continue;
-        for (int k = 1; k < SEG_COUNT; k++)
-            longest = b->cells[k] > b->cells[longest] ? k : longest;
-        b->cells[longest] -= b->cells[longest] > 1;
-        b->cells[i]++;
-    }
-}
 
 static void cut_to_card(struct bar *b)
 {
@@ -234,7 +202,7 @@ void plan_bars(const struct plan *p, const struct look *look, bool layers, struc
         most = 0;
     double cell = choose_cell(bars, n, most ? most : CELLS_MOST);
     for (int i = 0; i < n; i++)
-        share_cells(&bars[i], cell);
+        share_cells(bars[i].gib, SEG_COUNT, cell, bars[i].cells);
     if (most)
         legend(bars, n, cell, look, out);
     for (int i = 0; i < n; i++)

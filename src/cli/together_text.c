@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "base/share.h"
 #include "base/table.h"
 
 #define GIB 1073741824.0
@@ -41,26 +42,6 @@ static void segments_of(const struct together *t, uint32_t card, double *gib)
     keep = !used || left <= 0 ? 0 : keep < left ? keep : left;
     gib[t->n + 1] = keep;
     gib[t->n + 2] = left > keep ? left - keep : 0;
-}
-
-/* Whole cells: floors, then the largest remainders. */
-static void share_cells(const double *gib, int n, double cell, int *cells)
-{
-    double rest[SEGMENTS], all = 0;
-    int shared = 0;
-    for (int i = 0; i < n; i++) {
-        cells[i] = (int)(gib[i] / cell);
-        rest[i] = gib[i] / cell - cells[i];
-        shared += cells[i];
-        all += gib[i];
-    }
-    for (; shared < (int)lround(all / cell); shared++) {
-        int best = 0;
-        for (int i = 1; i < n; i++)
-            best = rest[i] > rest[best] ? i : best;
-        cells[best]++;
-        rest[best] = -1;
-    }
 }
 
 static void draw(const struct together *t, int segment, int cells, const struct look *look,
