@@ -23,6 +23,7 @@ enum scope {
     SCOPE_STATUS = 1 << 11,
     SCOPE_RECORD = 1 << 12,
     SCOPE_REPLAY = 1 << 13,
+    SCOPE_TOP = 1 << 14,
     SCOPE_SIM = 1 << 20, /* starting a simulated driver */
 };
 
@@ -152,6 +153,7 @@ bool cmd_model_ls(struct cli *c, struct err *err);
 bool cmd_model_show(struct cli *c, struct err *err);
 bool cmd_model_scan(struct cli *c, struct err *err);
 bool cmd_status(struct cli *c, struct err *err);
+bool cmd_top(struct cli *c, struct err *err);
 bool cmd_gpu_ls(struct cli *c, struct err *err);
 bool cmd_gpu_show(struct cli *c, struct err *err);
 bool cmd_gpu_watch(struct cli *c, struct err *err);

@@ -26,12 +26,12 @@ bool cli_interval(struct cli *c, double *out, struct err *err)
     return err_fix(err, NULL, "seconds between %g and %g", interval_least, interval_most);
 }
 
-bool cli_watch(struct cli *c, double seconds, bool processes, const struct sampler_sink *also, struct watch **out,
-               struct err *err)
+bool cli_watch_start(struct cli *c, double interval, double seconds, bool processes, const struct sampler_sink *also,
+                     struct watch **out, struct err *err)
 {
-    double interval = 1, limit = 0;
+    double limit = 0;
     bool set = false;
-    if (!cli_interval(c, &interval, err) || !variable_read(VARIABLE_ID_GPU_COUNT, &set, &limit, err))
+    if (!variable_read(VARIABLE_ID_GPU_COUNT, &set, &limit, err))
         return false;
     struct watch_options o = {
         .hz = 1 / interval,
@@ -42,7 +42,14 @@ bool cli_watch(struct cli *c, double seconds, bool processes, const struct sampl
         .sysfs_root = c->words.value[OPTION_SYSFS_ROOT],
         .proc_root = c->words.value[OPTION_PROC_ROOT],
     };
-    if (!watch_start(out, &o, err))
+    return watch_start(out, &o, err);
+}
+
+bool cli_watch(struct cli *c, double seconds, bool processes, const struct sampler_sink *also, struct watch **out,
+               struct err *err)
+{
+    double interval = 1;
+    if (!cli_interval(c, &interval, err) || !cli_watch_start(c, interval, seconds, processes, also, out, err))
         return false;
     watch_settle(*out);
     return true;

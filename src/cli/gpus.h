@@ -10,6 +10,10 @@
 bool cli_watch(struct cli *c, double seconds, bool processes, const struct sampler_sink *also, struct watch **out,
                struct err *err);
 
+/* The same with a period, and without waiting for the first samples. */
+bool cli_watch_start(struct cli *c, double interval, double seconds, bool processes, const struct sampler_sink *also,
+                     struct watch **out, struct err *err);
+
 /* Seconds between samples: --interval, DUALGPUOPT_POLL_INTERVAL, 1. */
 bool cli_interval(struct cli *c, double *out, struct err *err);
 

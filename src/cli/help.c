@@ -8,6 +8,7 @@
 #include "base/own.h"
 #include "cli/cli.h"
 #include "cli/help.h"
+#include "tui/state.h"
 
 enum { WIDTH = 80, NAMES_MOST = 23 };
 
@@ -223,6 +224,24 @@ void help_environment(struct str *out)
             "variables count too, as they would for the engine.\n");
 }
 
+void help_keys(struct str *out)
+{
+    own(own_str) struct str fields = {0};
+    for (int a = 0; a < ACTION_NONE; a++)
+        if (key_info[a].listed)
+            str_addf(out, "%-12s %s\n", key_info[a].shown, key_info[a].help);
+    str_add(out, "\nSettings (F2), kept in dualgpuopt/top.yaml of the configuration folder\n");
+    for (int i = 0; i < SETTING_COUNT; i++) {
+        str_addf(out, "%-12s %s\n", setting_info[i].key, setting_info[i].help);
+        text_wrap(out, "", 13, setting_info[i].words, WIDTH);
+    }
+    for (size_t i = 0; filter_field(i); i++)
+        str_addf(&fields, "%s%s", i ? " " : "", filter_field(i));
+    str_add(out, "\nFilters: FIELD>VALUE with > >= < <= = !=, joined by & | ! ( ), and plain words\n");
+    text_wrap(out, "fields", 13, fields.data ? fields.data : "", WIDTH);
+    text_wrap(out, "", 13, "and every metric of `gpu show` by its name", WIDTH);
+}
+
 void help_errors(struct str *out)
 {
     const enum err_code *codes;
@@ -258,6 +277,8 @@ static bool help_topic(const struct topic *t, struct str *out)
         help_settings(out);
     else if (strcmp(t->name, "environment") == 0)
         help_environment(out);
+    else if (strcmp(t->name, "keys") == 0)
+        help_keys(out);
     else
         help_errors(out);
     return true;

@@ -14,6 +14,7 @@ void help_names(const char *names, const char *value, bool maybe, struct str *ou
 void help_settings(struct str *out);
 void help_environment(struct str *out);
 void help_errors(struct str *out);
+void help_keys(struct str *out); /* of top */
 void help_short(struct str *out);
 void help_markdown(struct str *out); /* docs/commands.md */
 
