@@ -53,3 +53,24 @@ void doctor_json(struct json *j, const struct check *checks, size_t n,
         add_cache(j, &caches[i]);
     json_close_array(j);
 }
+
+void doctor_json_bundle(struct json *j, const char *path, const struct bundle_file *files, size_t n)
+{
+    json_key(j, "bundle");
+    if (!path) {
+        json_add_null(j);
+        return;
+    }
+    json_open_object(j);
+    json_key_str(j, "path", path);
+    json_key(j, "files");
+    json_open_array(j);
+    for (size_t i = 0; i < n; i++) {
+        json_open_object(j);
+        json_key_str(j, "name", files[i].name);
+        json_key_u64(j, "size_bytes", files[i].bytes);
+        json_close_object(j);
+    }
+    json_close_array(j);
+    json_close_object(j);
+}

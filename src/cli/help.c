@@ -279,6 +279,8 @@ static bool help_topic(const struct topic *t, struct str *out)
         help_environment(out);
     else if (strcmp(t->name, "keys") == 0)
         help_keys(out);
+    else if (strcmp(t->name, "checks") == 0)
+        help_checks(out);
     else
         help_errors(out);
     return true;

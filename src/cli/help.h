@@ -12,6 +12,7 @@ const struct topic *topic_table(size_t *n);
 
 void help_names(const char *names, const char *value, bool maybe, struct str *out);
 void help_settings(struct str *out);
+void help_checks(struct str *out); /* what doctor looks at */
 void help_environment(struct str *out);
 void help_errors(struct str *out);
 void help_keys(struct str *out); /* of top */

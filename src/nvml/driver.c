@@ -21,12 +21,12 @@ struct nvml_driver {
     uint64_t count[NVML_DRIVER_MAX_CARDS];
 };
 
-bool nvml_driver_open(struct nvml_driver **out, struct err *err)
+bool nvml_driver_open(struct nvml_driver **out, const char *root, struct err *err)
 {
     struct nvml_driver *d = calloc(1, sizeof(*d));
     if (!d)
         return err_set(err, ERR_1201, "no memory for the NVIDIA driver's calls");
-    if (!nv_open(&d->nv, err)) {
+    if (!nv_open(&d->nv, root, err)) {
         free(d);
         return false;
     }

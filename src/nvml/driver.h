@@ -9,7 +9,7 @@ enum { NVML_DRIVER_MAX_CARDS = 16 };
 struct nvml_driver;
 
 /* One reference to the caller; the library is shut down and unloaded when the last one is dropped. Errors as nv_open. */
-bool nvml_driver_open(struct nvml_driver **out, struct err *err);
+bool nvml_driver_open(struct nvml_driver **out, const char *root, struct err *err);
 struct nvml_driver *nvml_driver_hold(struct nvml_driver *d);
 void nvml_driver_drop(struct nvml_driver *d); /* accepts NULL */
 

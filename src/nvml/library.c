@@ -2,8 +2,13 @@
 #include "nvml/library.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+#include "base/str.h"
+#include "nvml/place.h"
 
 static void *find(void *lib, const char *newest, const char *older)
 {
@@ -24,38 +29,30 @@ static void *open_library(void)
     return lib;
 }
 
-static bool exists(const char *path)
+/* Why a machine has no library: what was named cannot be used, or the likeliest situation. */
+static bool explain_absence(const char *root, const char *refusal, struct err *err)
 {
-    return access(path, F_OK) == 0;
-}
-
-/* Why a machine has no library: the likeliest reason first, each with its own way out. */
-static bool explain_absence(struct err *err)
-{
+    const char *named = getenv("DUALGPUOPT_NVML_PATH");
+    struct nvml_place place;
+    nvml_place_read(root, &place);
     err_set(err, ERR_1101, "no NVIDIA driver library found");
-    if (exists("/usr/lib/wsl/lib")) {
-        err_why(err, "this is WSL, but /usr/lib/wsl/lib/libnvidia-ml.so.1 cannot be loaded");
-        err_fix(err, NULL, "update the Windows NVIDIA driver; do not install a Linux one inside WSL");
-    } else if (exists("/.dockerenv") || exists("/run/.containerenv")) {
-        err_why(err, "this is a container without the driver's libraries");
-        err_fix(err, "docker run --gpus all ...", "start the container with its GPUs");
-    } else if (exists("/sys/module/nouveau")) {
-        err_why(err, "the nouveau driver holds the card");
-        err_fix(err, NULL, "install NVIDIA's driver and reboot");
-    } else if (exists("/proc/driver/nvidia")) {
-        err_why(err, "the kernel driver is loaded, its library libnvidia-ml.so.1 is not on the loader's path");
-        err_fix(err, NULL, "install the driver's libraries, or set DUALGPUOPT_NVML_PATH");
+    if (named && *named && access(named, F_OK) == 0) {
+        err_why(err, "DUALGPUOPT_NVML_PATH names a file that is not a usable library: %.200s", refusal);
+        err_fix(err, "unset DUALGPUOPT_NVML_PATH", "use the one that the loader finds");
     } else {
-        err_why(err, "no NVIDIA driver is loaded on this machine");
+        nvml_place_explain(&place, false, err);
+        if (named && *named)
+            err_why(err, "DUALGPUOPT_NVML_PATH names %.200s, which is not there", named);
     }
+    err_fix(err, "dualgpuopt sim start", "try everything on simulated GPUs");
     return err_fix(err, "dualgpuopt plan MODEL --gpus rtx5090,rtx4090", "plan for imagined cards");
 }
 
-static bool load(struct nv *nv, struct err *err)
+static bool load(struct nv *nv, const char *root, struct err *err)
 {
     nv->lib = open_library();
     if (!nv->lib)
-        return explain_absence(err);
+        return explain_absence(root, dlerror(), err);
 #define X(field, params, newest, older) *(void **)&nv->field = find(nv->lib, newest, older);
     NV_CALLS(X)
 #undef X
@@ -74,21 +71,48 @@ const char *nv_text(const struct nv *nv, int code)
     return text ? text : "no text";
 }
 
-static bool init_failed(const struct nv *nv, int code, struct err *err)
+/* The version in the name of the library's file: libnvidia-ml.so.580.95.05. */
+static bool library_version(const struct nv *nv, char out[NVML_VERSION_MAX])
+{
+    struct link_map *map = NULL;
+    char *real = dlinfo(nv->lib, RTLD_DI_LINKMAP, &map) == 0 && map->l_name[0] ? realpath(map->l_name, NULL) : NULL;
+    const char *at = real ? strstr(real, ".so.") : NULL;
+    bool known = at && strchr(at + 4, '.');
+    if (known)
+        str_printable(at + 4, strlen(at + 4), out, NVML_VERSION_MAX);
+    free(real);
+    return known;
+}
+
+static bool versions_differ(const struct nv *nv, const struct nvml_place *place, struct err *err)
+{
+    char version[NVML_VERSION_MAX];
+    err_set(err, ERR_1103, "the loaded NVIDIA driver and its library have different versions");
+    if (place->module_version[0] && library_version(nv, version))
+        err_why(err, "the kernel module is %s, the library is %s", place->module_version, version);
+    else if (place->module_version[0])
+        err_why(err, "the kernel module is %s, the library another: it was updated since", place->module_version);
+    else
+        err_why(err, "the driver was updated, and the old kernel module is still loaded");
+    return err_fix(err, "sudo reboot", "reboot, or reload the nvidia kernel modules");
+}
+
+static bool init_failed(const struct nv *nv, int code, const char *root, struct err *err)
 {
     const char *text = nv_text(nv, code);
-    if (code == NV_LIB_RM_VERSION_MISMATCH) {
-        err_set(err, ERR_1103, "the loaded NVIDIA driver and its library have different versions");
-        return err_fix(err, NULL, "reboot, or reload the nvidia kernel modules");
-    }
+    struct nvml_place place;
+    nvml_place_read(root, &place);
+    if (code == NV_LIB_RM_VERSION_MISMATCH)
+        return versions_differ(nv, &place, err);
     if (code == NV_NO_PERMISSION) {
         err_set(err, ERR_1104, "the NVIDIA driver refuses access: %s", text);
-        return err_fix(err, "ls -l /dev/nvidia*", "see who may open the devices");
+        return nvml_place_explain_denied(&place, err);
     }
     err_set(err, ERR_1102, "the NVIDIA driver does not start: %s (code %d)", text, code);
-    if (code == NV_DRIVER_NOT_LOADED)
-        err_fix(err, "sudo modprobe nvidia", "load the kernel driver");
-    return false;
+    if (code != NV_DRIVER_NOT_LOADED)
+        return err_fix(err, "sudo dmesg | grep -i nvrm", "see what the kernel says");
+    nvml_place_explain(&place, true, err);
+    return err_fix(err, "dualgpuopt sim start", "try everything on simulated GPUs");
 }
 
 static void unload(struct nv *nv)
@@ -105,17 +129,42 @@ void nv_close(struct nv *nv)
     unload(nv);
 }
 
-bool nv_open(struct nv *nv, struct err *err)
+bool nv_open(struct nv *nv, const char *root, struct err *err)
 {
     *nv = (struct nv){0};
-    if (!load(nv, err)) {
+    if (!load(nv, root, err)) {
         unload(nv);
         return false;
     }
     int code = nv->init();
     if (code == NV_OK)
         return true;
-    init_failed(nv, code, err);
+    init_failed(nv, code, root, err);
     unload(nv);
     return false;
+}
+
+size_t nv_missing_calls(const char **names, size_t cap)
+{
+    void *lib = open_library();
+    size_t n = 0;
+#define X(field, params, newest, older)          \
+    if (lib && !find(lib, newest, older)) {      \
+        if (n < cap)                             \
+            names[n] = newest;                   \
+        n++;                                     \
+    }
+    NV_CALLS(X)
+#undef X
+    if (lib)
+        dlclose(lib);
+    return n;
+}
+
+bool nv_library_found(void)
+{
+    void *lib = open_library();
+    if (lib)
+        dlclose(lib);
+    return lib != NULL;
 }

@@ -131,11 +131,16 @@ struct nv {
 #undef X
 };
 
-/* Load (DUALGPUOPT_NVML_PATH, then libnvidia-ml.so.1, .so, then WSL's folder) and start the driver's library.
- * Errors: ERR_1101 no library (err_why says what was seen: WSL, a container, nouveau, no device), ERR_1102, ERR_1103
- * versions differ, ERR_1104 no permission. */
-bool nv_open(struct nv *nv, struct err *err);
+/* Load (DUALGPUOPT_NVML_PATH, then libnvidia-ml.so.1, .so, then WSL's folder) and start the driver's library. root is
+ * where reasons are looked for, as nvml_place_read's. Errors: ERR_1101 no library (err_why says what was seen: WSL, a
+ * container, nouveau, no device), ERR_1102, ERR_1103 versions differ, ERR_1104 no permission. */
+bool nv_open(struct nv *nv, const char *root, struct err *err);
 void nv_close(struct nv *nv); /* accepts a zeroed struct; of a struct that was opened, also shuts down */
+
+/* How many calls of the table the library has under no name; the first cap of their names. */
+size_t nv_missing_calls(const char **names, size_t cap);
+
+bool nv_library_found(void); /* it can be loaded; whether it answers is another matter */
 
 const char *nv_text(const struct nv *nv, int code); /* the driver's words, never NULL */
 

@@ -150,7 +150,7 @@ static void read_card(const struct nv *nv, uint32_t index, struct arena *arena,
 bool nvml_read_inventory(struct arena *arena, struct nvml_inventory *out, struct err *err)
 {
     own(nv_close) struct nv nv = {0};
-    if (!nv_open(&nv, err))
+    if (!nv_open(&nv, "", err))
         return false;
 
     uint32_t n = 0;

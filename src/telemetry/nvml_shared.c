@@ -54,7 +54,7 @@ void nvml_load_again(struct nvml_card *c, uint64_t now_ns)
 
     struct err why = {0};
     struct nvml_driver *fresh = NULL;
-    if (!mine || !nvml_driver_open(&fresh, &why))
+    if (!mine || !nvml_driver_open(&fresh, "", &why))
         return;
     pthread_mutex_lock(&s->lock);
     if (!s->driver) {

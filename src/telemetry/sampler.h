@@ -40,7 +40,7 @@ struct sampler_sink {
 
 struct sampler_options {
     double hz;                /* samples per second and GPU, 0.01..50; 0 means 1 */
-    double process_s;         /* seconds between process lists, 1..60; 0 means 4; negative: never */
+    double process_s;         /* seconds between process lists, 0.1..60; 0 means 4; negative: never */
     uint32_t gpu_limit;       /* only so many, in PCI order; 0 means all */
     const char *sysfs_root, *proc_root; /* "" or NULL: the real ones; kept by the caller until sampler_stop */
 };

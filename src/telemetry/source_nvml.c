@@ -1,5 +1,4 @@
 /* source_nvml: NVIDIA cards through the driver's library; never a CUDA context. */
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include "base/own.h"
 #include "base/str.h"
 #include "machine/machine.h"
+#include "nvml/place.h"
 #include "telemetry/nvml_card.h"
 
 /* Calls of a tick: memory, utilisation, temperature, field values, and four more in turn. */
@@ -210,43 +210,6 @@ static void close_card(struct source_gpu *g)
 
 /* ---- finding them ---- */
 
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(a, b);
-}
-
-enum { PCI_NAME = 32, PCI_MOST = 64 };
-
-static bool is_nvidia_gpu(const char *sysfs_root, const char *slot)
-{
-    char path[512], vendor[16] = {0}, class[16] = {0};
-    const char *files[2] = {"vendor", "class"};
-    char *texts[2] = {vendor, class};
-    for (int i = 0; i < 2; i++) {
-        snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/%s/%s", sysfs_root, slot, files[i]);
-        own_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0 || read(fd, texts[i], 15) <= 0)
-            return false;
-    }
-    return str_starts(vendor, "0x10de") && str_starts(class, "0x03");
-}
-
-/* NVIDIA's GPUs as the kernel lists them, in PCI order; how many. */
-static uint32_t list_slots(const char *sysfs_root, char slot[PCI_MOST][PCI_NAME])
-{
-    char path[512];
-    uint32_t n = 0;
-    snprintf(path, sizeof(path), "%s/sys/bus/pci/devices", sysfs_root);
-    DIR *dir = opendir(path);
-    for (struct dirent *e; dir && n < PCI_MOST && (e = readdir(dir));)
-        if (strlen(e->d_name) < PCI_NAME && e->d_name[0] != '.' && is_nvidia_gpu(sysfs_root, e->d_name))
-            snprintf(slot[n++], PCI_NAME, "%.31s", e->d_name);
-    if (dir)
-        closedir(dir);
-    qsort(slot, n, PCI_NAME, by_text);
-    return n;
-}
-
 static bool add_card(struct nvml_shared *shared, uint32_t index, struct source_gpu *out)
 {
     struct nvml_card *c = calloc(1, sizeof(*c));
@@ -264,7 +227,7 @@ static bool add_card(struct nvml_shared *shared, uint32_t index, struct source_g
 bool source_nvml_find(const char *sysfs_root, struct source_gpu *list, uint32_t *n, struct err *err)
 {
     struct nvml_driver *driver = NULL;
-    if (!nvml_driver_open(&driver, err))
+    if (!nvml_driver_open(&driver, sysfs_root, err))
         return false;
     struct nvml_shared *shared = calloc(1, sizeof(*shared));
     if (!shared) {
@@ -277,14 +240,14 @@ bool source_nvml_find(const char *sysfs_root, struct source_gpu *list, uint32_t 
     uint32_t count = 0;
     if (nvml_driver_calls(driver)->count(&count) != NV_OK)
         count = 0;
-    char slot[PCI_MOST][PCI_NAME];
+    char slot[NVML_SLOTS_MOST][NVML_SLOT_MAX];
     const char *root = sysfs_root ? sysfs_root : "";
-    uint32_t slots = nvml_driver_calls(driver)->simulated ? 0 : list_slots(root, slot);
+    int slots = nvml_driver_calls(driver)->simulated ? 0 : nvml_pci_slots(root, slot);
     for (uint32_t i = 0; i < count && *n < TELEMETRY_MAX_GPUS; i++) {
         if (!add_card(shared, i, &list[*n]))
             break;
         struct nvml_card *c = list[(*n)++].at;
-        if (slots == count) /* else it is not certain which is which */
+        if (slots == (int)count) /* else it is not certain which is which */
             snprintf(c->power_status, sizeof(c->power_status), "%.32s/sys/bus/pci/devices/%.31s/power/runtime_status",
                      root, slot[i]);
     }
