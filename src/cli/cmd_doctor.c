@@ -30,7 +30,8 @@ static void write_line(struct str *out, const struct look *look, const struct ch
         text_wrap(out, "      fix                ", INDENT, k->fix, look->width);
     if (!k->command)
         return;
-    bool wide = INDENT + str_columns(k->command) > (size_t)look->width; /* never broken: it is there to be copied */
+    bool wide = INDENT + str_columns(k->command) >
+                (size_t)look->width; /* never broken: it is there to be copied */
     str_addf(out, "%*s%s\n", wide ? WORD : INDENT, "", k->command);
 }
 
@@ -42,7 +43,8 @@ static size_t gpu_part(const char *id)
 }
 
 /* What is well with a GPU takes one line; returns how many checks that were about it. */
-static size_t write_gpu(struct str *out, const struct look *look, const struct check *checks, size_t n)
+static size_t write_gpu(struct str *out, const struct look *look, const struct check *checks,
+                        size_t n)
 {
     own(own_str) struct str well = {0}, id = {0};
     size_t part = gpu_part(checks[0].id), count = 0;
@@ -65,16 +67,18 @@ static size_t write_gpu(struct str *out, const struct look *look, const struct c
 static void write_sum(struct str *out, const struct look *look, const size_t *count, bool hint)
 {
     char sum[96];
-    snprintf(sum, sizeof(sum), "%zu ok, %zu warning%s, %zu failure%s", count[CHECK_OK], count[CHECK_WARN],
-             count[CHECK_WARN] == 1 ? "" : "s", count[CHECK_FAIL], count[CHECK_FAIL] == 1 ? "" : "s");
+    snprintf(sum, sizeof(sum), "%zu ok, %zu warning%s, %zu failure%s", count[CHECK_OK],
+             count[CHECK_WARN], count[CHECK_WARN] == 1 ? "" : "s", count[CHECK_FAIL],
+             count[CHECK_FAIL] == 1 ? "" : "s");
     str_add(out, sum);
     if (hint && (count[CHECK_WARN] || count[CHECK_FAIL]))
-        str_addf(out, "\n%*s%s", WORD, "", "to ask others: dualgpuopt doctor --bundle report.tar.gz (no names in it)");
+        str_addf(out, "\n%*s%s", WORD, "",
+                 "to ask others: dualgpuopt doctor --bundle report.tar.gz (no names in it)");
     str_add(out, "\n");
 }
 
-static void write_lines(struct str *out, const struct look *look, const struct doctor_report *r, const size_t *count,
-                        bool hint)
+static void write_lines(struct str *out, const struct look *look, const struct doctor_report *r,
+                        const size_t *count, bool hint)
 {
     if (r->simulated && !look->quiet)
         str_add(out, "SIMULATED: the GPUs are the simulator's\n");
@@ -96,8 +100,8 @@ static void write_plain(struct cli *c, const struct doctor_report *r)
 {
     for (size_t i = 0; i < r->n; i++) {
         const struct check *k = &r->check[i];
-        str_addf(&c->out, "%s\t%s\t%s\t%s\t%s\n", check_level_name(k->level), k->id, k->text, k->fix ? k->fix : "",
-                 k->command ? k->command : "");
+        str_addf(&c->out, "%s\t%s\t%s\t%s\t%s\n", check_level_name(k->level), k->id, k->text,
+                 k->fix ? k->fix : "", k->command ? k->command : "");
     }
 }
 
@@ -110,8 +114,9 @@ static void write_document(struct json *j, const struct doctor_report *r)
 }
 
 /* Written before anything is said, so that what is said of it is true. */
-static bool write_bundle(struct cli *c, const struct doctor_options *o, const struct doctor_report *r,
-                         const size_t *count, struct bundle_file *files, struct err *err)
+static bool write_bundle(struct cli *c, const struct doctor_options *o,
+                         const struct doctor_report *r, const size_t *count,
+                         struct bundle_file *files, struct err *err)
 {
     own(own_str) struct str shown = {0}, document = {0}, archive = {0};
     struct look look = {.width = c->look.width, .ascii = true};
@@ -196,6 +201,7 @@ void help_checks(struct str *out)
         snprintf(first, sizeof(first), "%-18s ", rows[i].id);
         text_wrap(out, first, 19, rows[i].help, 80);
     }
-    str_add(out, "\nN is the number of a GPU. A check that gives no answer within 3 s is reported as\n"
-                 "hung, and the next one is made. Exit code 7: a check failed.\n");
+    str_add(out,
+            "\nN is the number of a GPU. A check that gives no answer within 3 s is reported as\n"
+            "hung, and the next one is made. Exit code 7: a check failed.\n");
 }

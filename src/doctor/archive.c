@@ -1,4 +1,5 @@
-/* archive: ustar headers, and gzip with stored blocks: a report is small, and so no library is needed. */
+/* archive: ustar headers, and gzip with stored blocks: a report is small, and so no library is
+ * needed. */
 #include "doctor/archive.h"
 
 #include <stdio.h>
@@ -17,7 +18,9 @@ _Static_assert(sizeof(struct header) == BLOCK, "a header is one block");
 
 static void add_file(struct str *tar, const struct archive_file *f, int64_t mtime_s)
 {
-    struct header h = {.type = '0', .magic = "ustar", .version = {'0', '0'}};
+    struct header h = {
+        .type = '0', .magic = "ustar", .version = {'0', '0'}
+    };
     char size[13], mtime[13], sum[9];
     unsigned total = 0;
     snprintf(h.name, sizeof(h.name), "%s", f->name);

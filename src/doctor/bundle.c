@@ -36,8 +36,9 @@ static void add_small_file(struct str *out, const char *root, const char *path)
 
 static void add_environment(struct str *out)
 {
-    static const char *const starts[] = {"DUALGPUOPT_", "CUDA_", "NVIDIA_", "LLAMA_", "VLLM_",
-                                         "GGML_",       "HF_",   "LD_LIBRARY_PATH", "NCCL_"};
+    static const char *const starts[] = {"DUALGPUOPT_", "CUDA_",           "NVIDIA_",
+                                         "LLAMA_",      "VLLM_",           "GGML_",
+                                         "HF_",         "LD_LIBRARY_PATH", "NCCL_"};
     for (char **e = environ; *e; e++)
         for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
             if (str_starts(*e, starts[i])) {
@@ -56,8 +57,9 @@ static void add_system(struct str *out, const struct doctor_options *o)
     if (uname(&u) == 0)
         str_addf(out, "%s %s %s\n", u.sysname, u.release, u.machine);
     if (machine_read_host(o->proc_root, &host, &ignored))
-        str_addf(out, "memory %llu bytes, %llu available, %u cores\n", (unsigned long long)host.total_bytes,
-                 (unsigned long long)host.free_bytes, host.cores);
+        str_addf(out, "memory %llu bytes, %llu available, %u cores\n",
+                 (unsigned long long)host.total_bytes, (unsigned long long)host.free_bytes,
+                 host.cores);
     add_small_file(out, o->sysfs_root, "/etc/os-release");
 }
 
@@ -66,10 +68,10 @@ static void add_driver(struct str *out, const struct doctor_options *o)
     char slot[NVML_SLOTS_MOST][NVML_SLOT_MAX];
     struct nvml_place p;
     nvml_place_read(o->sysfs_root, &p);
-    str_addf(out, "wsl %d, its library %d\ncontainer %d\nmodule nvidia %d %s\nmodule nouveau %d\n", p.wsl, p.wsl_library,
-             p.container, p.module, p.module_version, p.nouveau);
-    str_addf(out, "nodes: nvidiactl %d, nvidia-uvm %d, denied %s %s\n", p.control_node, p.uvm_node, p.denied_node,
-             p.denied_group);
+    str_addf(out, "wsl %d, its library %d\ncontainer %d\nmodule nvidia %d %s\nmodule nouveau %d\n",
+             p.wsl, p.wsl_library, p.container, p.module, p.module_version, p.nouveau);
+    str_addf(out, "nodes: nvidiactl %d, nvidia-uvm %d, denied %s %s\n", p.control_node, p.uvm_node,
+             p.denied_node, p.denied_group);
     int n = nvml_pci_slots(o->sysfs_root, slot);
     str_addf(out, "NVIDIA GPUs on PCI: %d\n", n);
     for (int i = 0; i < n; i++)
@@ -102,22 +104,34 @@ static void add_log(struct str *out, const struct doctor_options *o)
 #define FOLDER "dualgpuopt-report/"
 
 /* The list of contents comes last, as it tells the others' sizes. */
-enum part { PART_TEXT, PART_DOCUMENT, PART_GPUS, PART_SYSTEM, PART_ENVIRONMENT, PART_DRIVER, PART_LOG, PART_README };
-static const char *const part_name[] = {FOLDER "doctor.txt", FOLDER "doctor.json",     FOLDER "gpus.json",
-                                        FOLDER "system.txt", FOLDER "environment.txt", FOLDER "driver.txt",
-                                        FOLDER "kernel.txt", FOLDER "README.txt"};
+enum part {
+    PART_TEXT,
+    PART_DOCUMENT,
+    PART_GPUS,
+    PART_SYSTEM,
+    PART_ENVIRONMENT,
+    PART_DRIVER,
+    PART_LOG,
+    PART_README
+};
+static const char *const part_name[] = {
+    FOLDER "doctor.txt",      FOLDER "doctor.json", FOLDER "gpus.json",  FOLDER "system.txt",
+    FOLDER "environment.txt", FOLDER "driver.txt",  FOLDER "kernel.txt", FOLDER "README.txt"};
 _Static_assert(sizeof(part_name) / sizeof(part_name[0]) == BUNDLE_FILES, "a name for every part");
 
 static void add_readme(struct str *out, const struct archive_file *files, size_t n)
 {
-    str_add(out, "What `dualgpuopt doctor --bundle` found. Names of users and of the machine, home folders, tokens and\n"
-                 "serial numbers were taken out; cards have a mark in place of their UUID. Please look before you send it.\n\n");
+    str_add(out, "What `dualgpuopt doctor --bundle` found. Names of users and of the machine, home "
+                 "folders, tokens and\n"
+                 "serial numbers were taken out; cards have a mark in place of their UUID. Please "
+                 "look before you send it.\n\n");
     for (size_t i = 0; i < n; i++)
         str_addf(out, "%-18s %zu bytes\n", files[i].name + strlen(FOLDER), files[i].text.len);
 }
 
-static void collect(const struct doctor_report *r, const struct doctor_options *o, const struct str *shown,
-                    const struct str *document, enum part part, struct str *out)
+static void collect(const struct doctor_report *r, const struct doctor_options *o,
+                    const struct str *shown, const struct str *document, enum part part,
+                    struct str *out)
 {
     switch (part) {
     case PART_TEXT: str_add_n(out, shown->data ? shown->data : "", shown->len); break;
@@ -131,8 +145,9 @@ static void collect(const struct doctor_report *r, const struct doctor_options *
     }
 }
 
-bool bundle_make(const struct doctor_report *r, const struct doctor_options *o, const struct str *shown,
-                 const struct str *document, struct str *out, struct bundle_file files[BUNDLE_FILES], struct err *err)
+bool bundle_make(const struct doctor_report *r, const struct doctor_options *o,
+                 const struct str *shown, const struct str *document, struct str *out,
+                 struct bundle_file files[BUNDLE_FILES], struct err *err)
 {
     struct archive_file part[BUNDLE_FILES] = {0};
     struct redact_names names;

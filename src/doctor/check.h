@@ -14,7 +14,7 @@ struct examination {
     const struct gpu_view *views, *view; /* all GPUs; the one of a GPU check */
     uint32_t n_gpus;
 
-    struct arena arena; /* of the texts found */
+    struct arena arena;  /* of the texts found */
     struct watch *watch; /* left by the check that starts it */
     size_t n;
     struct check finding[FINDINGS_MOST];

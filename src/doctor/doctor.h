@@ -1,4 +1,5 @@
-/* doctor: checks of this machine, each with what mends it; one that hangs is given up after three seconds. */
+/* doctor: checks of this machine, each with what mends it; one that hangs is given up after three
+ * seconds. */
 #ifndef DOCTOR_DOCTOR_H
 #define DOCTOR_DOCTOR_H
 
@@ -9,12 +10,12 @@
 enum { DOCTOR_CHECKS_MOST = 256, DOCTOR_LIMIT_S = 3 };
 
 struct doctor_options {
-    /* What lies above /sys, /dev, /usr and /run, and above /proc; NULL: this machine. Kept until the program ends, as
-     * a check that hangs may still read them. */
+    /* What lies above /sys, /dev, /usr and /run, and above /proc; NULL: this machine. Kept until
+     * the program ends, as a check that hangs may still read them. */
     const char *sysfs_root, *proc_root;
-    uint32_t gpu_limit;        /* 0: all */
-    uint64_t keep_host_bytes;  /* less free host memory than this is worth a warning */
-    bool libraries_only;       /* dep.* alone */
+    uint32_t gpu_limit;       /* 0: all */
+    uint64_t keep_host_bytes; /* less free host memory than this is worth a warning */
+    bool libraries_only;      /* dep.* alone */
 };
 
 struct doctor_report {
@@ -32,6 +33,7 @@ struct doctor_row {
 const struct doctor_row *doctor_table(size_t *n);
 
 /* Everything in order of the table; texts lie in the arena. ERR_1201. */
-bool doctor_run(const struct doctor_options *o, struct arena *arena, struct doctor_report *out, struct err *err);
+bool doctor_run(const struct doctor_options *o, struct arena *arena, struct doctor_report *out,
+                struct err *err);
 
 #endif

@@ -25,8 +25,10 @@ void check_version(struct examination *e)
     if (!version[0]) {
         found(e, CHECK_SKIP, "the driver does not tell");
     } else if (module[0] && strcmp(version, module) != 0) {
-        struct check *k = foundf(e, CHECK_WARN, "the library is %s, the loaded kernel module is %s", version, module);
-        k->fix = "programs that start from now on may fail: reboot, or reload the nvidia kernel modules";
+        struct check *k = foundf(e, CHECK_WARN, "the library is %s, the loaded kernel module is %s",
+                                 version, module);
+        k->fix =
+            "programs that start from now on may fail: reboot, or reload the nvidia kernel modules";
         k->command = "sudo reboot";
     } else {
         found(e, CHECK_OK, arena_strdup(&e->arena, version));
@@ -42,10 +44,12 @@ void check_calls(struct examination *e)
         found(e, CHECK_OK, "the library has all that we use");
         return;
     }
-    str_addf(&text, "the library lacks %zu call%s, whose numbers are missing: ", n, n == 1 ? "" : "s");
+    str_addf(&text, "the library lacks %zu call%s, whose numbers are missing: ", n,
+             n == 1 ? "" : "s");
     for (size_t i = 0; i < n && i < NAMES_MOST; i++)
         str_addf(&text, "%s%s", i ? ", " : "", names[i]);
-    struct check *k = foundf(e, CHECK_WARN, "%s%s", text.data ? text.data : "", n > NAMES_MOST ? " ..." : "");
+    struct check *k =
+        foundf(e, CHECK_WARN, "%s%s", text.data ? text.data : "", n > NAMES_MOST ? " ..." : "");
     k->fix = "a newer driver has them";
 }
 
@@ -54,9 +58,10 @@ void check_devices(struct examination *e)
     const struct nvml_place *p = &e->place;
     struct err err = {0};
     if (p->wsl || (!p->control_node && !p->module)) {
-        found(e, CHECK_SKIP, p->wsl            ? "WSL has none"
-                             : is_simulated(e) ? "the simulated driver needs none"
-                                               : "no device nodes, as no driver is loaded");
+        found(e, CHECK_SKIP,
+              p->wsl            ? "WSL has none"
+              : is_simulated(e) ? "the simulated driver needs none"
+                                : "no device nodes, as no driver is loaded");
         return;
     }
     if (p->denied_node[0]) {
@@ -64,17 +69,20 @@ void check_devices(struct examination *e)
         nvml_place_explain_denied(p, &err);
         found_err(e, CHECK_FAIL, &err);
     } else if (!p->control_node || !p->uvm_node) {
-        struct check *k = foundf(e, CHECK_WARN, "there is no /dev/%s: %s", p->control_node ? "nvidia-uvm" : "nvidiactl",
-                                 p->control_node ? "the GPUs can be watched, but no program can compute on them"
-                                                 : "nobody can open the GPUs");
-        k->fix = p->container ? "start the container with all of the GPUs' devices" : "make the device nodes";
+        struct check *k = foundf(
+            e, CHECK_WARN, "there is no /dev/%s: %s", p->control_node ? "nvidia-uvm" : "nvidiactl",
+            p->control_node ? "the GPUs can be watched, but no program can compute on them"
+                            : "nobody can open the GPUs");
+        k->fix = p->container ? "start the container with all of the GPUs' devices"
+                              : "make the device nodes";
         k->command = p->container ? "docker run --gpus all ..." : "sudo nvidia-modprobe -c 0 -u";
     } else {
         found(e, CHECK_OK, "/dev/nvidiactl, /dev/nvidia-uvm");
     }
 }
 
-/* A list numbers processes as the host does; local_pid is what that is for us, 0 what we cannot see. */
+/* A list numbers processes as the host does; local_pid is what that is for us, 0 what we cannot
+ * see. */
 static bool is_us(const struct process *p)
 {
     uint32_t us = (uint32_t)getpid();
@@ -93,26 +101,33 @@ void check_novram(struct examination *e)
             if (!is_us(&t->process[i]))
                 continue;
             uint64_t bytes = t->process[i].memory_bytes;
-            struct check *k = foundf(e, CHECK_FAIL, "this program (pid %d) holds %s GiB on GPU %u", (int)getpid(),
-                                     bytes == UINT64_MAX ? "some" : str_gib(bytes, 2, gib), g);
-            k->fix = "it never should: this is a fault of the program, please report it with doctor --bundle";
+            struct check *k =
+                foundf(e, CHECK_FAIL, "this program (pid %d) holds %s GiB on GPU %u", (int)getpid(),
+                       bytes == UINT64_MAX ? "some" : str_gib(bytes, 2, gib), g);
+            k->fix = "it never should: this is a fault of the program, please report it with "
+                     "doctor --bundle";
             return;
         }
     }
     if (!lists)
         found(e, CHECK_SKIP, "no GPU lists its processes");
     else if (foreign && e->place.container && !is_simulated(e))
-        found(e, CHECK_SKIP, "the lists name processes outside of this container: whether we are one cannot be told");
+        found(e, CHECK_SKIP,
+              "the lists name processes outside of this container: whether we are one cannot be "
+              "told");
     else
-        foundf(e, CHECK_OK, "this program (pid %d) read %u GPU%s and is in no process list: it holds no GPU memory",
-               (int)getpid(), lists, lists == 1 ? "" : "s");
+        foundf(e, CHECK_OK,
+               "this program (pid %d) read %u of %u GPUs and is in no process list: it holds no "
+               "GPU memory",
+               (int)getpid(), lists, e->n_gpus);
 }
 
 void check_pids(struct examination *e)
 {
     uint32_t hidden = 0, all = 0;
     if (!e->place.container || is_simulated(e)) {
-        found(e, CHECK_SKIP, e->place.container ? "simulated processes are nowhere" : "not in a container");
+        found(e, CHECK_SKIP,
+              e->place.container ? "simulated processes are nowhere" : "not in a container");
         return;
     }
     for (uint32_t g = 0; g < e->n_gpus; g++)
@@ -124,9 +139,11 @@ void check_pids(struct examination *e)
         foundf(e, CHECK_OK, "all of %u processes can be named", all);
         return;
     }
-    struct check *k = foundf(e, CHECK_WARN, "%u of %u processes are outside of this container: they have a pid of the host "
-                                            "and no name",
-                             hidden, all);
+    struct check *k =
+        foundf(e, CHECK_WARN,
+               "%u of %u processes are outside of this container: they have a pid of the host "
+               "and no name",
+               hidden, all);
     k->fix = "start the container with the host's processes";
     k->command = "docker run --pid=host --gpus all ...";
 }
@@ -134,28 +151,39 @@ void check_pids(struct examination *e)
 /* How CUDA would rank a card: cores times clock, as far as the driver tells. */
 static double speed(const struct gpu_info *i)
 {
-    return i->cores && i->sm_clock_max_mhz ? (double)i->cores * i->sm_clock_max_mhz : i->bandwidth_gbs;
+    return i->cores && i->sm_clock_max_mhz ? (double)i->cores * i->sm_clock_max_mhz
+                                           : i->bandwidth_gbs;
 }
 
 void check_order(struct examination *e)
 {
     const char *order = getenv("CUDA_DEVICE_ORDER");
-    uint32_t fastest = 0;
-    for (uint32_t i = 1; i < e->n_gpus; i++)
+    uint32_t fastest = 0, unknown = 0;
+    for (uint32_t i = 0; i < e->n_gpus; i++) {
+        unknown += speed(&e->views[i].info) <= 0;
         if (speed(&e->views[i].info) > speed(&e->views[fastest].info))
             fastest = i;
+    }
     bool pinned = order && strcmp(order, "PCI_BUS_ID") == 0;
     if (order && *order && !pinned && strcmp(order, "FASTEST_FIRST") != 0) {
-        struct check *k = found(e, CHECK_WARN, "CUDA_DEVICE_ORDER is neither PCI_BUS_ID nor FASTEST_FIRST");
+        struct check *k =
+            found(e, CHECK_WARN, "CUDA_DEVICE_ORDER is neither PCI_BUS_ID nor FASTEST_FIRST");
         k->fix = "number the cards as everything else here does";
         k->command = "export CUDA_DEVICE_ORDER=PCI_BUS_ID";
     } else if (e->n_gpus < 2) {
         found(e, CHECK_OK, "one GPU, one order");
-    } else if (pinned || fastest == 0) {
-        found(e, CHECK_OK, pinned ? "CUDA's order is pinned to PCI" : "CUDA numbers the fastest card first, which is GPU 0");
+    } else if (pinned) {
+        found(e, CHECK_OK, "CUDA's order is pinned to PCI");
+    } else if (unknown) {
+        foundf(e, CHECK_SKIP,
+               "%u of %u GPUs do not tell how fast they are, and CUDA numbers the fastest first",
+               unknown, e->n_gpus);
+    } else if (fastest == 0) {
+        found(e, CHECK_OK, "CUDA numbers the fastest card first, which is GPU 0");
     } else {
-        struct check *k = foundf(e, CHECK_WARN, "CUDA numbers the fastest card first: its 0 is GPU %u here, %s", fastest,
-                                 gpu_short_name(e->views[fastest].info.name));
+        struct check *k =
+            foundf(e, CHECK_WARN, "CUDA numbers the fastest card first: its 0 is GPU %u here, %s",
+                   fastest, gpu_short_name(e->views[fastest].info.name));
         k->fix = "commands that plan gives name cards surely; for commands of your own:";
         k->command = "export CUDA_DEVICE_ORDER=PCI_BUS_ID";
     }
@@ -169,8 +197,10 @@ static bool starts_a_uuid(const struct examination *e, const char *word, size_t 
     return str_starts(word, "MIG-");
 }
 
-/* What CUDA makes of one word: it stops at the first that is no GPU, and takes none when one stands there twice. */
-static const char *trouble_of(const struct examination *e, const char *word, size_t len, uint64_t *taken)
+/* What CUDA makes of one word: it stops at the first that is no GPU, and takes none when one stands
+ * there twice. */
+static const char *trouble_of(const struct examination *e, const char *word, size_t len,
+                              uint64_t *taken)
 {
     char digits[8] = "";
     int64_t n;
@@ -208,9 +238,12 @@ void check_visible(struct examination *e)
     }
     char shown[64];
     str_printable(word, len, shown, sizeof(shown));
-    struct check *k = trouble ? foundf(e, CHECK_WARN, "\"%s\" in CUDA_VISIBLE_DEVICES %s; programs see %u of %u GPUs", shown,
-                                       trouble, strstr(trouble, "twice") ? 0 : usable, e->n_gpus)
-                              : found(e, CHECK_WARN, "CUDA_VISIBLE_DEVICES is empty: it hides every GPU from programs");
+    struct check *k =
+        trouble
+            ? foundf(e, CHECK_WARN, "\"%s\" in CUDA_VISIBLE_DEVICES %s; programs see %u of %u GPUs",
+                     shown, trouble, strstr(trouble, "twice") ? 0 : usable, e->n_gpus)
+            : found(e, CHECK_WARN,
+                    "CUDA_VISIBLE_DEVICES is empty: it hides every GPU from programs");
     k->fix = "name GPUs that are there, or none of it";
     k->command = "unset CUDA_VISIBLE_DEVICES";
 }

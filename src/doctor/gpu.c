@@ -45,11 +45,13 @@ void check_state(struct examination *e)
     switch (v->health.state) {
     case GPU_LOST:
         k = foundf(e, CHECK_FAIL, "lost: %s", v->health.detail);
-        k->fix = "it fell off the bus or its driver stopped: look at riser, power plugs and heat, then reboot";
+        k->fix = "it fell off the bus or its driver stopped: look at riser, power plugs and heat, "
+                 "then reboot";
         k->command = "sudo dmesg | grep -i xid";
         return;
     case GPU_HUNG:
-        k = foundf(e, CHECK_FAIL, "hung for %.0f s: %s", (double)v->health.since_ns / 1e9, v->health.detail);
+        k = foundf(e, CHECK_FAIL, "hung for %.0f s: %s", (double)v->health.since_ns / 1e9,
+                   v->health.detail);
         k->fix = "end what uses it and reset it; if that hangs too, reboot";
         k->command = arena_printf(&e->arena, "sudo nvidia-smi --gpu-reset -i %u", v->info.index);
         return;
@@ -60,17 +62,17 @@ void check_state(struct examination *e)
         return;
     case GPU_DEGRADED:
         k = foundf(e, CHECK_WARN, "answers in part: %s", v->health.detail);
-        k->fix = "what the driver says wrongly or not at all is left out; if it stays, see the kernel's log";
+        k->fix = "what the driver says wrongly or not at all is left out; if it stays, see the "
+                 "kernel's log";
         k->command = "sudo dmesg | grep -i nvrm";
         return;
-    case GPU_STALE:
-        in_a_sentence(e, CHECK_WARN);
-        return;
+    case GPU_STALE: in_a_sentence(e, CHECK_WARN); return;
     case GPU_SUSPENDED:
         foundf(e, CHECK_OK, "%s is asleep, and is left so", gpu_short_name(v->info.name));
         return;
     default:
-        foundf(e, CHECK_OK, "%s%s, %s", gpu_short_name(v->info.name), v->info.simulated ? " (simulated)" : "", v->info.pci);
+        foundf(e, CHECK_OK, "%s%s, %s", gpu_short_name(v->info.name),
+               v->info.simulated ? " (simulated)" : "", v->info.pci);
     }
 }
 
@@ -91,10 +93,11 @@ void check_link(struct examination *e)
         return;
     }
     bool narrow = lanes < v->info.pcie_width_max;
-    struct check *k =
-        narrow ? foundf(e, CHECK_WARN, "x%.0f of x%u: slows prompts and tensor split", lanes, v->info.pcie_width_max)
-               : foundf(e, CHECK_WARN, "gen%.0f of gen%u under load: slows prompts and tensor split",
-                        value(v, METRIC_PCIE_GEN, 0), v->info.pcie_gen_max);
+    struct check *k = narrow ? foundf(e, CHECK_WARN, "x%.0f of x%u: slows prompts and tensor split",
+                                      lanes, v->info.pcie_width_max)
+                             : foundf(e, CHECK_WARN,
+                                      "gen%.0f of gen%u under load: slows prompts and tensor split",
+                                      value(v, METRIC_PCIE_GEN, 0), v->info.pcie_gen_max);
     k->fix = narrow ? "seat the card again, look at riser and slot: some slots share their lanes"
                     : "look at riser, and at the slot's speed in the BIOS";
     if (v->info.pci[0])
@@ -125,8 +128,9 @@ void check_heat(struct examination *e)
     k->fix = "more air: fans, dust, the card beside it; or a lower power limit";
     if (v->info.power_default_w)
         k->command = arena_printf(&e->arena, "sudo nvidia-smi -i %u -pl %u", v->info.index,
-                                  v->info.power_default_w * 8 / 10 > v->info.power_min_w ? v->info.power_default_w * 8 / 10
-                                                                                         : v->info.power_min_w);
+                                  v->info.power_default_w * 8 / 10 > v->info.power_min_w
+                                      ? v->info.power_default_w * 8 / 10
+                                      : v->info.power_min_w);
 }
 
 void check_power(struct examination *e)
@@ -136,10 +140,12 @@ void check_power(struct examination *e)
     if (cannot_tell(e))
         return;
     if (throttle(v) & (THROTTLE_POWER_BRAKE | THROTTLE_HARDWARE)) {
-        struct check *k = found(e, CHECK_WARN, throttle(v) & THROTTLE_POWER_BRAKE
-                                                   ? "the power supply holds the card back (power brake)"
-                                                   : "the board slows itself down (hardware slowdown)");
-        k->fix = "look at the power plugs and whether the supply is strong enough for all cards at once";
+        struct check *k = found(e, CHECK_WARN,
+                                throttle(v) & THROTTLE_POWER_BRAKE
+                                    ? "the power supply holds the card back (power brake)"
+                                    : "the board slows itself down (hardware slowdown)");
+        k->fix =
+            "look at the power plugs and whether the supply is strong enough for all cards at once";
         k->command = arena_printf(&e->arena, "nvidia-smi -q -d PERFORMANCE -i %u", v->info.index);
         return;
     }
@@ -159,21 +165,27 @@ void check_memory(struct examination *e)
     if (cannot_tell(e))
         return;
     if (!v->has_processes || !t->known || t->unattributed_bytes == UINT64_MAX) {
-        found(e, CHECK_SKIP, v->has_processes && !t->known ? "the driver does not list processes"
-                                                           : "the driver does not tell what each process holds");
+        found(e, CHECK_SKIP,
+              v->has_processes && !t->known ? "the driver does not list processes"
+                                            : "the driver does not tell what each process holds");
         return;
     }
     str_gib(t->unattributed_bytes, 1, gib);
     if (t->unattributed_bytes <= orphan_bytes) {
-        foundf(e, CHECK_OK, "%u process%s", t->n + t->left_out, t->n + t->left_out == 1 ? "" : "es");
+        foundf(e, CHECK_OK, "%u process%s", t->n + t->left_out,
+               t->n + t->left_out == 1 ? "" : "es");
     } else if (e->place.container && !v->info.simulated) {
-        foundf(e, CHECK_OK, "%s GiB are held by nobody in this container: by others on the machine, or by a dead process",
+        foundf(e, CHECK_OK,
+               "%s GiB are held by nobody in this container: by others on the machine, or by a "
+               "dead process",
                gib);
     } else {
-        struct check *k = foundf(e, CHECK_WARN, "%s GiB are held by no process: one that died left them, or a container",
-                                 gib);
+        struct check *k =
+            foundf(e, CHECK_WARN,
+                   "%s GiB are held by no process: one that died left them, or a container", gib);
         k->fix = "end what still has the device open; if nothing has, reset the GPU";
-        k->command = arena_printf(&e->arena, "sudo fuser -v /dev/nvidia%u; sudo nvidia-smi --gpu-reset -i %u",
+        k->command = arena_printf(&e->arena,
+                                  "sudo fuser -v /dev/nvidia%u; sudo nvidia-smi --gpu-reset -i %u",
                                   v->info.index, v->info.index);
     }
 }
@@ -192,10 +204,12 @@ void check_ecc(struct examination *e)
         foundf(e, CHECK_OK, "no memory errors, %.0f corrected", value(v, METRIC_ECC_CORRECTED, 0));
         return;
     }
-    struct check *k = bad > 0 ? foundf(e, CHECK_FAIL, "%.0f memory error%s that could not be corrected", bad,
-                                       bad == 1 ? "" : "s")
-                              : found(e, CHECK_WARN, "memory rows wait for a reset to be replaced");
-    k->fix = "results may be wrong: reset the GPU so that bad rows are replaced; if errors come back, change the card";
+    struct check *k = bad > 0
+                          ? foundf(e, CHECK_FAIL, "%.0f memory error%s that could not be corrected",
+                                   bad, bad == 1 ? "" : "s")
+                          : found(e, CHECK_WARN, "memory rows wait for a reset to be replaced");
+    k->fix = "results may be wrong: reset the GPU so that bad rows are replaced; if errors come "
+             "back, change the card";
     k->command = arena_printf(&e->arena, "sudo nvidia-smi --gpu-reset -i %u", v->info.index);
 }
 
@@ -211,12 +225,15 @@ void check_xid(struct examination *e)
     if (value(v, METRIC_XID_COUNT, 0) > 0)
         xid_add(&seen, (uint32_t)value(v, METRIC_XID, 0));
     if (!seen.count) {
-        found(e, CHECK_OK, readable ? "none, now or in the kernel's log" : "none now; the kernel's log may not be read by you");
+        found(e, CHECK_OK,
+              readable ? "none, now or in the kernel's log"
+                       : "none now; the kernel's log may not be read by you");
         return;
     }
     const struct xid *worst = xid_find(seen.worst);
-    struct check *k = foundf(e, worst->serious ? CHECK_FAIL : CHECK_WARN, "XID %u: %s%s", seen.worst, worst->means,
-                             seen.count > 1 ? arena_printf(&e->arena, " (%u driver errors in all)", seen.count) : "");
+    struct check *k = foundf(
+        e, worst->serious ? CHECK_FAIL : CHECK_WARN, "XID %u: %s%s", seen.worst, worst->means,
+        seen.count > 1 ? arena_printf(&e->arena, " (%u driver errors in all)", seen.count) : "");
     k->fix = worst->mends;
     k->command = "sudo dmesg | grep -i xid";
 }

@@ -44,7 +44,8 @@ bool kernel_log_read(const char *root, struct kernel_log *out)
         ssize_t n = read(fd, record, sizeof(record));
         if (n > 0)
             str_add_n(&out->text, record, (size_t)n);
-        else if (n == 0 || (errno != EPIPE && errno != EINTR)) /* EPIPE: records were overwritten meanwhile */
+        else if (n == 0 ||
+                 (errno != EPIPE && errno != EINTR)) /* EPIPE: records were overwritten meanwhile */
             break;
         else
             failures++;
@@ -85,7 +86,8 @@ static uint32_t xid_of(const char *line, size_t len, const char *slot)
         at = strncasecmp(p, slot, SLOT_LETTERS) == 0 ? p : NULL;
     if (!at)
         return 0;
-    if (find(nvrm, (size_t)(end - nvrm), "fallen off the bus") && !find(nvrm, (size_t)(end - nvrm), "Xid"))
+    if (find(nvrm, (size_t)(end - nvrm), "fallen off the bus") &&
+        !find(nvrm, (size_t)(end - nvrm), "Xid"))
         return 79;
     return find(nvrm, (size_t)(at - nvrm), "Xid (") ? number_at(at + SLOT_LETTERS, end) : 0;
 }

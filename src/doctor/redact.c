@@ -1,4 +1,5 @@
-/* redact: one pass over the text; at every place the first rule that matches replaces what it matches. */
+/* redact: one pass over the text; at every place the first rule that matches replaces what it
+ * matches. */
 #include "doctor/redact.h"
 
 #include <ctype.h>
@@ -68,14 +69,16 @@ static size_t known_name(const struct span *s, const struct redact_names *names,
 
 static bool in_path(char c)
 {
-    return c && c != '/' && c != '"' && c != '\'' && c != ':' && c != ',' && c != ';' && !isspace((unsigned char)c);
+    return c && c != '/' && c != '"' && c != '\'' && c != ':' && c != ',' && c != ';' &&
+           !isspace((unsigned char)c);
 }
 
 static size_t home_folder(const struct span *s, const struct redact_names *names)
 {
     static const char *const above[] = {"/home/", "/Users/"};
     size_t n = strlen(names->home);
-    if (n > 1 && has(s, names->home, false) && (s->at + n == s->len || !is_word(s->text[s->at + n])))
+    if (n > 1 && has(s, names->home, false) &&
+        (s->at + n == s->len || !is_word(s->text[s->at + n])))
         return n;
     for (size_t i = 0; i < 2; i++)
         if (has(s, above[i], false) && run_of(s, s->at + strlen(above[i]), in_path))
@@ -85,11 +88,12 @@ static size_t home_folder(const struct span *s, const struct redact_names *names
 
 static size_t known_token(const struct span *s)
 {
-    static const char *const starts[] = {"hf_", "sk-", "ghp_", "gho_", "github_pat_", "glpat-", "xoxb-", "xoxp-",
-                                         "Bearer ", "Basic "};
+    static const char *const starts[] = {"hf_",         "sk-",     "ghp_",   "gho_",
+                                         "github_pat_", "glpat-",  "xoxb-",  "xoxp-",
+                                         "Bearer ",     "bearer ", "Basic ", "basic "};
     for (size_t i = 0; begins_word(s) && i < sizeof(starts) / sizeof(starts[0]); i++) {
         size_t n = strlen(starts[i]);
-        size_t more = has(s, starts[i], true) ? run_of(s, s->at + n, is_token) : 0;
+        size_t more = has(s, starts[i], false) ? run_of(s, s->at + n, is_token) : 0;
         if (more >= TOKEN_LEAST)
             return n + more;
     }
@@ -98,27 +102,59 @@ static size_t known_token(const struct span *s)
 
 static bool in_secret(char c)
 {
-    return c && c != '"' && c != '\'' && c != ',' && c != ';' && c != '&' && !isspace((unsigned char)c);
+    return c && c != '"' && c != '\'' && c != ',' && c != ';' && c != '&' &&
+           !isspace((unsigned char)c);
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static bool in_line(char c)
+{
+    return c && c != '\n';
+}
+
+/* In quotes all that is in them; else a word, and the next one too where it only says how it is
+ * written. */
+static size_t secret_length(const struct span *s, size_t at)
+{
+    char quote = at > 0 ? s->text[at - 1] : 0;
+    if (quote == '"' || quote == '\'') {
+        const char *end = memchr(s->text + at, quote, run_of(s, at, in_line));
+        return end ? (size_t)(end - (s->text + at)) : run_of(s, at, in_line);
+    }
+    size_t n = run_of(s, at, in_secret);
+    bool scheme = (n == 6 && strncasecmp(s->text + at, "bearer", n) == 0) ||
+                  (n == 5 && strncasecmp(s->text + at, "basic", n) == 0);
+    size_t blanks = scheme ? run_of(s, at + n, is_blank) : 0;
+    return blanks ? n + blanks + run_of(s, at + n + blanks, in_secret) : n;
+}
+
+static bool between(char c)
+{
+    return c == '"' || c == '\'' || is_blank(c);
 }
 
 /* Behind a word like "token": the length up to its value, and of the value, which is what goes. */
 static size_t named_secret(const struct span *s, size_t *value)
 {
-    static const char *const keys[] = {"token", "password", "passwd", "secret", "api_key", "apikey", "api-key",
-                                       "access_key", "_key", "serial", "authorization"};
+    static const char *const keys[] = {"token",   "password", "passwd",       "secret",
+                                       "api_key", "apikey",   "api-key",      "access_key",
+                                       "_key",    "serial",   "authorization"};
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         if (!has(s, keys[i], true))
             continue;
         size_t at = s->at + strlen(keys[i]);
         at += run_of(s, at, is_word); /* serial_number, tokens */
-        while (at < s->len && (s->text[at] == '"' || s->text[at] == '\'' || s->text[at] == ' '))
-            at++;
+        at += run_of(s, at, between);
         if (at >= s->len || (s->text[at] != ':' && s->text[at] != '='))
             continue;
         at++;
-        while (at < s->len && (s->text[at] == '"' || s->text[at] == '\'' || s->text[at] == ' '))
-            at++;
-        *value = run_of(s, at, in_secret);
+        at += run_of(s, at, is_blank);
+        at += at < s->len && (s->text[at] == '"' || s->text[at] == '\'');
+        *value = secret_length(s, at);
         if (*value)
             return at - s->at;
     }
@@ -137,7 +173,8 @@ static size_t card_uuid(const struct span *s, char mark[24])
     size_t more = (gpu || mig) && begins_word(s) ? run_of(s, s->at + 4, in_uuid) : 0;
     if (more < UUID_LEAST)
         return 0;
-    snprintf(mark, 24, "%s-[%04x]", gpu ? "GPU" : "MIG", (unsigned)(str_hash(s->text + s->at, 4 + more) & 0xffff));
+    snprintf(mark, 24, "%s-[%04x]", gpu ? "GPU" : "MIG",
+             (unsigned)(str_hash(s->text + s->at, 4 + more) & 0xffff));
     return 4 + more;
 }
 

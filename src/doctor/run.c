@@ -1,4 +1,5 @@
-/* run: every check on a thread of its own, so that one that hangs in the driver costs three seconds and no more. */
+/* run: every check on a thread of its own, so that one that hangs in the driver costs three seconds
+ * and no more. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -15,11 +16,11 @@
 enum scope { SCOPE_START, SCOPE_MACHINE, SCOPE_DRIVER, SCOPE_GPU, SCOPE_LIBRARY };
 
 static const struct row {
-    struct doctor_row shown;
+    const char *id, *help;
     enum scope scope;
     void (*run)(struct examination *e);
 } rows[] = {
-#define CHECK(id, scope, run, help) {{id, help}, SCOPE_##scope, run},
+#define CHECK(id, scope, run, help) {id, help, SCOPE_##scope, run},
 #include "doctor/checks.def"
 };
 enum { ROWS = sizeof(rows) / sizeof(rows[0]), ID_MOST = 48, SETTLE_MS = 800 };
@@ -31,7 +32,7 @@ const struct doctor_row *doctor_table(size_t *n)
 {
     static struct doctor_row shown[ROWS];
     for (size_t i = 0; i < ROWS; i++)
-        shown[i] = rows[i].shown;
+        shown[i] = (struct doctor_row){rows[i].id, rows[i].help};
     *n = ROWS;
     return shown;
 }
@@ -134,29 +135,35 @@ static void keep_hung(struct doctor *d, const struct job *job)
 {
     bool driver = str_starts(job->id, "driver.");
     char text[96];
-    snprintf(text, sizeof(text), "hung: no answer within %d s, the check was given up", DOCTOR_LIMIT_S);
-    keep(d, &(struct check){
-                .id = job->id,
-                .level = CHECK_FAIL,
-                .text = text,
-                .fix = driver ? "the driver is stuck: see what the kernel says; a reboot usually helps"
-                              : "see why the program or the disk does not answer",
-                .command = driver ? "sudo dmesg | grep -i nvrm" : NULL,
-            });
+    snprintf(text, sizeof(text), "hung: no answer within %d s, the check was given up",
+             DOCTOR_LIMIT_S);
+    keep(d,
+         &(struct check){
+             .id = job->id,
+             .level = CHECK_FAIL,
+             .text = text,
+             .fix = driver ? "the driver is stuck: see what the kernel says; a reboot usually helps"
+                           : "see why the program or the disk does not answer",
+             .command = driver ? "sudo dmesg | grep -i nvrm" : NULL,
+         });
 }
 
 static struct job *new_job(const struct doctor *d, const struct row *row, uint32_t gpu)
 {
     struct job *job = calloc(1, sizeof(*job));
-    const char *n = strstr(row->shown.id, ".N.");
+    const char *n = strstr(row->id, ".N.");
     if (!job)
         return NULL;
     if (n)
-        snprintf(job->id, sizeof(job->id), "%.*s.%u.%s", (int)(n - row->shown.id), row->shown.id, gpu, n + 3);
+        snprintf(job->id, sizeof(job->id), "%.*s.%u.%s", (int)(n - row->id), row->id, gpu, n + 3);
     else
-        snprintf(job->id, sizeof(job->id), "%s", row->shown.id);
-    job->e = (struct examination){.options = *d->options, .id = job->id, .place = d->place, .views = d->views,
-                                  .view = n ? &d->views[gpu] : NULL, .n_gpus = d->report.n_gpus};
+        snprintf(job->id, sizeof(job->id), "%s", row->id);
+    job->e = (struct examination){.options = *d->options,
+                                  .id = job->id,
+                                  .place = d->place,
+                                  .views = d->views,
+                                  .view = n ? &d->views[gpu] : NULL,
+                                  .n_gpus = d->report.n_gpus};
     job->row = row;
     pthread_mutex_init(&job->lock, NULL);
     pthread_cond_init(&job->done, NULL);
@@ -169,7 +176,9 @@ static void examine(struct doctor *d, const struct row *row, uint32_t gpu)
     pthread_t thread;
     struct job *job = new_job(d, row, gpu);
     if (!job || pthread_create(&thread, NULL, work, job) != 0) {
-        keep(d, &(struct check){.id = row->shown.id, .level = CHECK_FAIL, .text = "no memory or thread for this check"});
+        keep(d, &(struct check){.id = row->id,
+                                .level = CHECK_FAIL,
+                                .text = "no memory or thread for this check"});
         free(job);
         return;
     }
@@ -191,18 +200,23 @@ static void examine(struct doctor *d, const struct row *row, uint32_t gpu)
 void check_nvml(struct examination *e)
 {
     struct err err = {0};
-    struct watch_options o = {.hz = sample_hz, .seconds = 10, .process_s = process_s, .gpu_limit = e->options.gpu_limit,
-                              .sysfs_root = e->options.sysfs_root, .proc_root = e->options.proc_root};
+    struct watch_options o = {.hz = sample_hz,
+                              .seconds = 10,
+                              .process_s = process_s,
+                              .gpu_limit = e->options.gpu_limit,
+                              .sysfs_root = e->options.sysfs_root,
+                              .proc_root = e->options.proc_root};
     if (!watch_start(&e->watch, &o, &err)) {
         e->watch = NULL;
         found_err(e, CHECK_FAIL, &err);
         return;
     }
     uint32_t n = watch_count(e->watch);
-    struct check *k = foundf(e, n ? CHECK_OK : CHECK_WARN, "answers, %u GPU%s%s", n, n == 1 ? "" : "s",
-                             watch_simulated(e->watch) ? ", simulated" : "");
+    struct check *k = foundf(e, n ? CHECK_OK : CHECK_WARN, "answers, %u GPU%s%s", n,
+                             n == 1 ? "" : "s", watch_simulated(e->watch) ? ", simulated" : "");
     if (!n && e->place.gpus)
-        k->fix = "there is a GPU on the PCI bus that the driver does not take: see what the kernel says";
+        k->fix =
+            "there is a GPU on the PCI bus that the driver does not take: see what the kernel says";
     if (!n)
         k->command = e->place.gpus ? "sudo dmesg | grep -i nvrm" : "lspci -nn | grep -i nvidia";
 }
@@ -211,12 +225,14 @@ void check_nvml(struct examination *e)
 
 static bool is_read(const struct gpu_view *v, uint64_t since_ns)
 {
-    bool silent = v->health.state == GPU_LOST || v->health.state == GPU_HUNG || v->health.state == GPU_DENIED ||
-                  v->health.state == GPU_SUSPENDED;
-    return silent || (v->has_processes && v->processes.mono_ns > since_ns && v->sample.mono_ns > since_ns);
+    bool silent = v->health.state == GPU_LOST || v->health.state == GPU_HUNG ||
+                  v->health.state == GPU_DENIED || v->health.state == GPU_SUSPENDED;
+    return silent ||
+           (v->has_processes && v->processes.mono_ns > since_ns && v->sample.mono_ns > since_ns);
 }
 
-/* Every GPU read again after its first reading, so that what reading does to it would show in its process list. */
+/* Every GPU read again after its first reading, so that what reading does to it would show in its
+ * process list. */
 static bool look_at_gpus(struct doctor *d)
 {
     watch_settle(d->watch);
@@ -248,13 +264,16 @@ static size_t examine_gpus(struct doctor *d, size_t first)
         for (size_t i = first; i < end; i++)
             examine(d, &rows[i], g);
     if (!d->report.n_gpus)
-        keep(d, &(struct check){.id = "gpu", .level = CHECK_SKIP, .text = "no GPU to look at",
+        keep(d, &(struct check){.id = "gpu",
+                                .level = CHECK_SKIP,
+                                .text = "no GPU to look at",
                                 .fix = "try everything on simulated GPUs: use the simulator",
                                 .command = "dualgpuopt sim start"});
     return end;
 }
 
-bool doctor_run(const struct doctor_options *o, struct arena *arena, struct doctor_report *out, struct err *err)
+bool doctor_run(const struct doctor_options *o, struct arena *arena, struct doctor_report *out,
+                struct err *err)
 {
     struct doctor d = {.options = o, .arena = arena};
     bool ok = true;
@@ -263,7 +282,8 @@ bool doctor_run(const struct doctor_options *o, struct arena *arena, struct doct
         return err_set(err, ERR_1201, "no memory for the checks");
     nvml_place_read(o->sysfs_root, &d.place);
     for (size_t i = 0; ok && i < ROWS; i++) {
-        if (o->libraries_only ? rows[i].scope != SCOPE_LIBRARY : rows[i].scope == SCOPE_DRIVER && !d.report.n_gpus)
+        if (o->libraries_only ? rows[i].scope != SCOPE_LIBRARY
+                              : rows[i].scope == SCOPE_DRIVER && !d.report.n_gpus)
             continue;
         if (rows[i].scope == SCOPE_GPU) {
             i = examine_gpus(&d, i) - 1;

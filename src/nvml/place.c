@@ -21,7 +21,8 @@ static bool exists(const char *root, const char *path)
     return n > 0 && n < PATH_MOST && access(full, F_OK) == 0;
 }
 
-static bool reads(const char *root, const char *folder, const char *name, const char *file, char *out, size_t cap)
+static bool reads(const char *root, const char *folder, const char *name, const char *file,
+                  char *out, size_t cap)
 {
     char full[PATH_MOST];
     int n = snprintf(full, sizeof(full), "%s%s/%s/%s", root, folder, name, file);
@@ -35,7 +36,8 @@ static bool is_nvidia_gpu(const char *root, const char *slot)
 {
     static const char devices[] = "/sys/bus/pci/devices";
     char vendor[16], class[16];
-    return reads(root, devices, slot, "vendor", vendor, sizeof(vendor)) && str_starts(vendor, "0x10de") &&
+    return reads(root, devices, slot, "vendor", vendor, sizeof(vendor)) &&
+           str_starts(vendor, "0x10de") &&
            reads(root, devices, slot, "class", class, sizeof(class)) && str_starts(class, "0x03");
 }
 
@@ -53,7 +55,8 @@ int nvml_pci_slots(const char *root, char slot[NVML_SLOTS_MOST][NVML_SLOT_MAX])
     if (!dir)
         return -1;
     for (struct dirent *e; n < NVML_SLOTS_MOST && (e = readdir(dir));)
-        if (strlen(e->d_name) < NVML_SLOT_MAX && e->d_name[0] != '.' && is_nvidia_gpu(root ? root : "", e->d_name))
+        if (strlen(e->d_name) < NVML_SLOT_MAX && e->d_name[0] != '.' &&
+            is_nvidia_gpu(root ? root : "", e->d_name))
             snprintf(slot[n++], NVML_SLOT_MAX, "%.31s", e->d_name);
     closedir(dir);
     qsort(slot, (size_t)n, NVML_SLOT_MAX, by_text);
@@ -119,20 +122,27 @@ void nvml_place_read(const char *root, struct nvml_place *out)
 static bool explain_wsl(const struct nvml_place *p, struct err *err)
 {
     if (!p->wsl_library) {
-        err_why(err, "this is WSL, and Windows gave it no NVIDIA driver: /usr/lib/wsl/lib has no libnvidia-ml.so.1");
-        return err_fix(err, NULL, "update the NVIDIA driver of Windows; do not install a Linux one inside WSL");
+        err_why(err, "this is WSL, and Windows gave it no NVIDIA driver: /usr/lib/wsl/lib has no "
+                     "libnvidia-ml.so.1");
+        return err_fix(
+            err, NULL,
+            "update the NVIDIA driver of Windows; do not install a Linux one inside WSL");
     }
-    err_why(err, "this is WSL: the driver's libraries are in /usr/lib/wsl/lib, where the loader does not look or cannot "
+    err_why(err, "this is WSL: the driver's libraries are in /usr/lib/wsl/lib, where the loader "
+                 "does not look or cannot "
                  "use them");
-    return err_fix(err, "echo /usr/lib/wsl/lib | sudo tee /etc/ld.so.conf.d/ld.wsl.conf && sudo ldconfig",
-                   "put the folder on the loader's path");
+    return err_fix(
+        err, "echo /usr/lib/wsl/lib | sudo tee /etc/ld.so.conf.d/ld.wsl.conf && sudo ldconfig",
+        "put the folder on the loader's path");
 }
 
 static bool explain_container(const struct nvml_place *p, struct err *err)
 {
     if (p->control_node) {
-        err_why(err, "this is a container that has the GPUs' devices, but not the driver's libraries");
-        return err_fix(err, "docker run --gpus all -e NVIDIA_DRIVER_CAPABILITIES=compute,utility ...",
+        err_why(err,
+                "this is a container that has the GPUs' devices, but not the driver's libraries");
+        return err_fix(err,
+                       "docker run --gpus all -e NVIDIA_DRIVER_CAPABILITIES=compute,utility ...",
                        "start the container with them");
     }
     err_why(err, "this is a container that was started without the GPUs");
@@ -143,7 +153,8 @@ static bool explain_kernel(const struct nvml_place *p, bool library, struct err 
 {
     if (p->passed && p->passed == p->gpus) {
         err_why(err, "the GPU at %s is handed to virtual machines: vfio-pci holds it", p->slot);
-        return err_fix(err, "lspci -nnk -d 10de:", "see which kernel driver has which card, and give it back to nvidia");
+        return err_fix(err, "lspci -nnk -d 10de:",
+                       "see which kernel driver has which card, and give it back to nvidia");
     }
     if (p->nouveau && !p->module) {
         err_why(err, "the nouveau driver holds the card");
@@ -152,24 +163,32 @@ static bool explain_kernel(const struct nvml_place *p, bool library, struct err 
     }
     if (!p->module && library) {
         err_why(err, "the kernel module nvidia is not loaded");
-        return err_fix(err, "sudo modprobe nvidia", "load it; if that fails, the driver was not built for this kernel, or "
-                                                    "Secure Boot refuses it");
+        return err_fix(err, "sudo modprobe nvidia",
+                       "load it; if that fails, the driver was not built for this kernel, or "
+                       "Secure Boot refuses it");
     }
     if (!p->module) {
-        err_why(err, p->gpus ? "there is a GPU at %s, but NVIDIA's driver is not installed"
-                             : "no NVIDIA driver is loaded on this machine%s", p->slot);
+        err_why(err,
+                p->gpus ? "there is a GPU at %s, but NVIDIA's driver is not installed"
+                        : "no NVIDIA driver is loaded on this machine%s",
+                p->slot);
         return err_fix(err, "sudo apt install nvidia-driver", "install it, then reboot");
     }
     if (!library) {
-        err_why(err, "the kernel module nvidia %s is loaded, its library libnvidia-ml.so.1 is not on the loader's path",
+        err_why(err,
+                "the kernel module nvidia %s is loaded, its library libnvidia-ml.so.1 is not on "
+                "the loader's path",
                 p->module_version);
-        return err_fix(err, "sudo apt install libnvidia-ml1", "install the driver's libraries, or set DUALGPUOPT_NVML_PATH");
+        return err_fix(err, "sudo apt install libnvidia-ml1",
+                       "install the driver's libraries, or set DUALGPUOPT_NVML_PATH");
     }
     if (p->denied_node[0])
         return nvml_place_explain_denied(p, err);
-    err_why(err, p->control_node ? "the kernel module nvidia is loaded, but does not answer"
-                                 : "the kernel module nvidia is loaded, but there is no /dev/nvidiactl");
-    return err_fix(err, p->control_node ? "sudo dmesg | grep -i nvrm" : "sudo nvidia-modprobe -c 0 -u",
+    err_why(err, p->control_node
+                     ? "the kernel module nvidia is loaded, but does not answer"
+                     : "the kernel module nvidia is loaded, but there is no /dev/nvidiactl");
+    return err_fix(err,
+                   p->control_node ? "sudo dmesg | grep -i nvrm" : "sudo nvidia-modprobe -c 0 -u",
                    p->control_node ? "see what the kernel says" : "make the device nodes");
 }
 
@@ -181,8 +200,9 @@ bool nvml_place_explain(const struct nvml_place *p, bool library, struct err *er
         return explain_container(p, err);
     if (p->bus_known && p->gpus == 0) {
         err_why(err, "there is no NVIDIA GPU on the PCI bus");
-        return err_fix(err, "lspci -nn | grep -i nvidia", "if one is built in: look at its seat, its power plugs and the "
-                                                          "BIOS; a virtual machine must be given one");
+        return err_fix(err, "lspci -nn | grep -i nvidia",
+                       "if one is built in: look at its seat, its power plugs and the "
+                       "BIOS; a virtual machine must be given one");
     }
     return explain_kernel(p, library, err);
 }
