@@ -3,6 +3,7 @@
 
 #include "base/own.h"
 #include "cli/help.h"
+#include "doctor/doctor.h"
 
 /* Text for a cell of a table: bars would end it. */
 static void add_cell(struct str *out, const char *text)
@@ -89,6 +90,16 @@ static void add_topics(struct str *out)
             str_addf(out, "\n## %s: %s\n\n```\n%s```\n", t[i].name, t[i].line, t[i].text);
 }
 
+static void add_checks(struct str *out)
+{
+    size_t n;
+    const struct doctor_row *rows = doctor_table(&n);
+    str_add(out, "\n## Checks of doctor\n\nN is the number of a GPU.\n\n"
+                 "| id | what it looks at |\n|---|---|\n");
+    for (size_t i = 0; i < n; i++)
+        str_addf(out, "| `%s` | %s |\n", rows[i].id, rows[i].help);
+}
+
 static void add_errors(struct str *out)
 {
     const enum err_code *codes;
@@ -111,5 +122,6 @@ void help_markdown(struct str *out)
     add_settings(out);
     add_variables(out);
     add_topics(out);
+    add_checks(out);
     add_errors(out);
 }
