@@ -136,18 +136,17 @@ static bool next_event(struct set *s, const struct call *c, int64_t now, struct 
     return found;
 }
 
-/* Until something is scheduled in simulated time, at least 1 ms and at most `left`. */
+/* Until the next fault begins in simulated time, at least 1 ms and at most what is left; one that is injected meanwhile
+ * wakes the waiting. */
 static uint32_t nap(const struct call *c, int64_t now, uint64_t left_ms)
 {
-    double scale = world_clock(c->world).scale, best = (double)(left_ms < 1000 ? left_ms : 1000);
-    for (uint32_t i = 0; i < c->scenario->n_faults; i++) {
-        const struct sim_fault *f = &c->scenario->fault[i];
-        if (f->at_ns > now && type_of(f) && scale > 0 &&
-            (double)(f->at_ns - now) / scale * 1e-6 < best)
-            best = (double)(f->at_ns - now) / scale * 1e-6;
-    }
-    /* faults of run time may begin later too; they are few, a short nap is enough */
-    return best < 1 ? 1 : best > 100 ? 100 : (uint32_t)best;
+    struct sim_fault f[2 * SIM_FAULTS_MAX];
+    double scale = world_clock(c->world).scale, best = (double)left_ms;
+    uint32_t n = world_history(c->world, INT64_MAX, f);
+    for (uint32_t i = 0; i < n; i++)
+        if (f[i].at_ns > now && type_of(&f[i]) && scale > 0 && (double)(f[i].at_ns - now) / scale * 1e-6 < best)
+            best = (double)(f[i].at_ns - now) / scale * 1e-6;
+    return best < 1 ? 1 : best > 60000 ? 60000 : (uint32_t)best;
 }
 
 static int wait_for(struct call *c, void *handle, struct nv_event *out, uint32_t ms)
