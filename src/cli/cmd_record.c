@@ -15,7 +15,7 @@
 #include "cli/interrupt.h"
 #include "telemetry/trace.h"
 
-static const double drain_s = 0.2, settle_s = 0.05;
+static const double drain_s = 0.5, settle_s = 0.05;
 static const uint64_t recorded_most = UINT64_C(1) << 30; /* as much as is read back */
 
 /* ---- record ---- */

@@ -29,6 +29,7 @@ enum nvml_item {
     NVML_PCIE_GEN, NVML_PCIE_WIDTH, NVML_PSTATE, NVML_POWER_LIMIT, NVML_POWER, NVML_ENERGY, NVML_ITEMS,
 };
 
+struct nvml_scratch;
 struct nvml_rate {
     double counter;
     uint64_t at_ns; /* 0: none yet */
@@ -48,6 +49,7 @@ struct nvml_card {
     uint64_t slow_fields_ns, use_since_us, suspend_ns;
     struct nvml_rate rate[NVML_RATES];
     uint32_t unknown_errors; /* in a row */
+    struct nvml_scratch *scratch; /* of nvml_processes; NULL until the first list */
     char power_status[NVML_POWER_STATUS_MAX]; /* sysfs file, "" when there is none */
     bool suspended;
 };

@@ -36,6 +36,13 @@ static void add(struct list *list, uint32_t pid, uint64_t bytes, uint8_t type)
         list->at[list->n++] = (struct entry){.pid = pid, .bytes = bytes, .type = type};
 }
 
+/* What the driver writes into; a card has one from its first list on, so that no thread carries it on its stack. */
+struct nvml_scratch {
+    unsigned char raw[LIST_MOST * WIDE_ENTRY];
+    struct list list;
+    struct nv_process_use use[USE_MOST];
+};
+
 static bool odd_pid(uint32_t pid)
 {
     return pid == 0 || pid == UINT32_MAX;
@@ -51,9 +58,10 @@ static size_t stride_of(const unsigned char *raw, uint32_t n)
     return odd_pid(pid) ? WIDE_ENTRY : narrow;
 }
 
-static int add_list(struct source_gpu *g, struct nvml_card *c, int which, struct list *list)
+static int add_list(struct source_gpu *g, struct nvml_card *c, int which)
 {
-    static _Thread_local unsigned char raw[LIST_MOST * WIDE_ENTRY];
+    struct list *list = &c->scratch->list;
+    unsigned char *raw = c->scratch->raw;
     struct nv_process_v2 *at = (struct nv_process_v2 *)(void *)raw;
     uint32_t n = LIST_MOST;
     int code = which == 0   ? NVML_ASK(g, c, compute2, c->dev, &n, at)
@@ -104,7 +112,7 @@ static float share(uint32_t percent)
  * than 100 % exist. A process that is not named did nothing. */
 static int add_use(struct source_gpu *g, struct nvml_card *c, struct process_table *t)
 {
-    static _Thread_local struct nv_process_use use[USE_MOST];
+    struct nv_process_use *use = c->scratch->use;
     uint32_t n = USE_MOST;
     int code = NVML_ASK(g, c, process_use, c->dev, use, &n, c->use_since_us);
     if (code != NV_OK && code != NV_NOT_FOUND)
@@ -146,20 +154,24 @@ static uint64_t unattributed(const struct list *list, const struct sample *s)
 void nvml_read_processes(struct source_gpu *g, struct nvml_card *c, const struct source_tick *tick,
                          const struct sample *s, struct process_table *t)
 {
-    static _Thread_local struct list list;
-    list.n = 0;
-    int compute = add_list(g, c, 0, &list), graphics = add_list(g, c, 1, &list);
-    add_list(g, c, 2, &list);
-    qsort(list.at, list.n, sizeof(list.at[0]), by_memory);
+    t->known = false;
+    t->n = 0;
+    if (!c->scratch && !(c->scratch = calloc(1, sizeof(*c->scratch))))
+        return;
+    struct list *list = &c->scratch->list;
+    list->n = 0;
+    int compute = add_list(g, c, 0), graphics = add_list(g, c, 1);
+    add_list(g, c, 2);
+    qsort(list->at, list->n, sizeof(list->at[0]), by_memory);
     t->known = compute == NV_OK || graphics == NV_OK;
-    t->n = (uint16_t)(list.n > PROCESSES_MAX ? PROCESSES_MAX : list.n);
-    t->left_out = (uint16_t)(list.n - t->n);
+    t->n = (uint16_t)(list->n > PROCESSES_MAX ? PROCESSES_MAX : list->n);
+    t->left_out = (uint16_t)(list->n - t->n);
     t->mono_ns = tick->now_ns;
-    t->unattributed_bytes = t->known ? unattributed(&list, s) : UINT64_MAX;
+    t->unattributed_bytes = t->known ? unattributed(list, s) : UINT64_MAX;
     for (uint32_t i = 0; i < t->n; i++) {
         struct process *p = &t->process[i];
-        *p = (struct process){.pid = list.at[i].pid, .type = list.at[i].type, .uid = UINT32_MAX,
-                              .memory_bytes = list.at[i].bytes,
+        *p = (struct process){.pid = list->at[i].pid, .type = list->at[i].type, .uid = UINT32_MAX,
+                              .memory_bytes = list->at[i].bytes,
                               .sm = -1, .memory_bus = -1, .encoder = -1, .decoder = -1};
         name_process(g, c, tick->proc_root, p);
     }

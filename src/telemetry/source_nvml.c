@@ -204,6 +204,7 @@ static void close_card(struct source_gpu *g)
     struct nvml_card *c = g->at;
     nvml_driver_drop(c->driver);
     nvml_shared_drop(c->shared);
+    free(c->scratch);
     free(c);
     g->at = NULL;
 }

@@ -20,6 +20,7 @@ struct trace_state {
     bool started;
     uint64_t mono_us;
     int64_t wall_less_mono_us;
+    uint8_t record[TRACE_RECORD_MAX]; /* the one that is being made */
     struct {
         bool described, seen;
         uint64_t present;

@@ -6,7 +6,7 @@
 #include "telemetry/trace_scale.h"
 
 struct buffer {
-    uint8_t at[TRACE_RECORD_MAX];
+    uint8_t *at; /* TRACE_RECORD_MAX bytes of the state */
     size_t n;
 };
 
@@ -37,7 +37,8 @@ static void add_text(struct buffer *b, const char *text)
 
 static void put(struct str *out, char letter, const struct buffer *b)
 {
-    struct buffer head = {.n = 0};
+    uint8_t first[16];
+    struct buffer head = {.at = first};
     head.at[head.n++] = (uint8_t)letter;
     add_number(&head, b->n);
     str_add_n(out, (const char *)head.at, head.n);
@@ -46,11 +47,10 @@ static void put(struct str *out, char letter, const struct buffer *b)
 
 static void start(struct trace_state *t, struct str *out)
 {
-    static _Thread_local struct buffer b;
+    struct buffer b = {.at = t->record};
     if (t->started)
         return;
     t->started = true;
-    b.n = 0;
     str_add_n(out, TRACE_MAGIC, sizeof(TRACE_MAGIC) - 1);
     str_add_char(out, (char)TRACE_VERSION, 1);
     add_number(&b, METRIC_COUNT);
@@ -61,11 +61,10 @@ static void start(struct trace_state *t, struct str *out)
 
 void trace_add_gpu(struct trace_state *t, const struct gpu_info *i, struct str *out)
 {
-    static _Thread_local struct buffer b;
+    struct buffer b = {.at = t->record};
     if (i->index >= TELEMETRY_MAX_GPUS)
         return;
     start(t, out);
-    b.n = 0;
     const uint64_t numbers[] = {
         i->index, i->source, i->simulated, i->cc_major, i->cc_minor, i->cores, i->bus_width_bits,
         i->memory_clock_max_mhz, i->sm_clock_max_mhz, (uint64_t)llround(i->bandwidth_gbs * 1000),
@@ -101,11 +100,10 @@ static int64_t scaled_value(const struct sample *s, enum metric m)
 
 void trace_add_sample(struct trace_state *t, const struct sample *s, struct str *out)
 {
-    static _Thread_local struct buffer b;
+    struct buffer b = {.at = t->record};
     if (s->gpu >= TELEMETRY_MAX_GPUS)
         return;
     start(t, out);
-    b.n = 0;
     uint64_t fresh = 0;
     bool seen = t->gpu[s->gpu].seen;
     for (int m = 0; m < METRIC_COUNT; m++)
@@ -136,11 +134,10 @@ static uint64_t tenths_of_percent(float share)
 
 void trace_add_processes(struct trace_state *t, const struct process_table *p, struct str *out)
 {
-    static _Thread_local struct buffer b;
+    struct buffer b = {.at = t->record};
     if (p->gpu >= TELEMETRY_MAX_GPUS)
         return;
     start(t, out);
-    b.n = 0;
     add_number(&b, p->gpu);
     add_time(t, p->mono_ns, (int64_t)(p->mono_ns / 1000) * 1000 + t->wall_less_mono_us * 1000, &b);
     add_number(&b, p->known);
