@@ -25,6 +25,7 @@ struct recorder {
     struct trace_state state;
     struct str waiting;
     uint64_t samples;
+    uint32_t described; /* how many GPUs are */
 };
 
 static void record_sample(void *to, const struct sample *s)
@@ -48,12 +49,13 @@ static void record_processes(void *to, const struct process_table *t)
 static void describe_gpus(struct recorder *r, struct watch *w)
 {
     struct gpu_view v;
-    for (uint32_t i = 0; i < watch_count(w); i++) {
+    for (uint32_t i = 0; r->described < watch_count(w) && i < watch_count(w); i++) {
         watch_view(w, i, &v);
         pthread_mutex_lock(&r->lock);
         if (!r->state.gpu[i].described && v.has_sample) {
             trace_add_gpu(&r->state, &v.info, &r->waiting);
             r->state.gpu[i].described = true;
+            r->described++;
         }
         pthread_mutex_unlock(&r->lock);
     }

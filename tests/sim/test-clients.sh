@@ -9,6 +9,10 @@ export DUALGPUOPT_SIM_STATE="$dir/world" DUALGPUOPT_SIM_SCENARIO=dual-basic
 LD_LIBRARY_PATH=$(dirname "$library")
 export LD_LIBRARY_PATH
 seen=''
+if grep -q -E '__(asan|tsan)_init' "$library"; then
+    echo "a library with sanitizers is not loaded by programs without them"
+    exit 77
+fi
 
 # look NAME WANTED...: what the client wrote has every one of these
 look() {
