@@ -43,6 +43,7 @@ struct nvml_card {
     nv_device dev;
     uint32_t index;
     bool described, watches_errors;
+    uint32_t watch_tries; /* how often it was asked to: a driver without events is left alone */
     uint64_t item_ns[NVML_ITEMS];   /* last asked */
     uint64_t refused_ns[NVML_ITEMS]; /* the driver does not have it: asked again a minute later */
     bool field_gives[METRIC_COUNT]; /* a field value told it, so that no call of its own is needed */

@@ -51,6 +51,7 @@ void nvml_load_again(struct nvml_card *c, uint64_t now_ns)
     c->driver = NULL;
     c->dev = NULL;
     c->watches_errors = false;
+    c->watch_tries = 0;
 
     struct err why = {0};
     struct nvml_driver *fresh = NULL;

@@ -30,7 +30,7 @@ struct lane {
     pthread_mutex_t lock; /* of what follows; never held across a call into the driver */
     struct gpu_info info;
     enum source_answer answer;
-    bool read_once, ended;
+    bool read_once, delivered, ended;
     char trouble[96];
     uint64_t since_ns, newest_ns; /* when its state began; its newest sample, 0: none */
     enum gpu_state state;
@@ -124,6 +124,11 @@ static void tick(struct lane *l, double hz, bool first)
         l->table.mono_ns = now_ns;
         if (s->sink.processes)
             s->sink.processes(s->sink.to, &l->table);
+    }
+    if (first) {
+        pthread_mutex_lock(&l->lock);
+        l->delivered = true;
+        pthread_mutex_unlock(&l->lock);
     }
 }
 
@@ -455,7 +460,7 @@ static bool all_read(struct sampler *s)
     for (uint32_t i = 0; i < s->n; i++) {
         struct lane *l = &s->lane[i];
         pthread_mutex_lock(&l->lock);
-        all = all && l->read_once;
+        all = all && l->delivered;
         pthread_mutex_unlock(&l->lock);
     }
     return all;

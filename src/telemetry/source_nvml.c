@@ -13,7 +13,7 @@
 #include "telemetry/nvml_card.h"
 
 /* Calls of a tick: memory, utilisation, temperature, field values, and four more in turn. */
-enum { TURN_CALLS = 4, UNKNOWN_MOST = 3 };
+enum { TURN_CALLS = 4, WATCH_CALLS = 2, WATCH_TRIES = 5, UNKNOWN_MOST = 3 };
 static const double believable_bytes = 1e14;
 
 void source_note(struct source_gpu *g, const char *what, const char *why)
@@ -189,13 +189,18 @@ static enum source_answer read_card(struct source_gpu *g, const struct source_ti
         source_note(g, "memory", nv_text(nvml_driver_calls(c->driver), code));
     read_fast(g, c, s);
     nvml_read_fields(g, c, tick, s);
-    if (!c->watches_errors && c->slow_fields_ns == tick->now_ns)
-        c->watches_errors = nvml_driver_watch_errors(c->driver, c->index, c->dev);
-    read_errors(c, s);
-    if (tick->processes)
+    int turn = tick->first ? NVML_ITEMS : TURN_CALLS;
+    if (tick->processes) {
         nvml_read_processes(g, c, tick, s, t);
-    nvml_read_items(g, c, tick, tick->first ? NVML_ITEMS : tick->processes ? TURN_CALLS - NVML_PROCESS_CALLS : TURN_CALLS,
-                    s);
+        turn -= tick->first ? 0 : NVML_PROCESS_CALLS;
+    }
+    if (!c->watches_errors && c->watch_tries < WATCH_TRIES && c->slow_fields_ns == tick->now_ns && turn >= WATCH_CALLS) {
+        c->watch_tries++;
+        c->watches_errors = nvml_driver_watch_errors(c->driver, c->index, c->dev);
+        turn -= WATCH_CALLS;
+    }
+    read_errors(c, s);
+    nvml_read_items(g, c, tick, turn, s);
     return SOURCE_READ;
 }
 
