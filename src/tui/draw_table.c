@@ -52,6 +52,15 @@ static void percent(float v, char *out)
         snprintf(out, CELL_MAX, "%.0f%%", (double)v);
 }
 
+/* Of our namespace, else as the host counts it. A simulated process is nowhere else. */
+static void pid_text(const struct top_model *m, struct row r, const struct process *p, char *out)
+{
+    uint32_t pid = p->local_pid ? p->local_pid : p->pid;
+    bool elsewhere = !p->local_pid && !m->gpu[r.gpu].info.simulated;
+    const char *mark = !elsewhere ? "" : pid < 10000 ? "host:" : "h:";
+    snprintf(out, CELL_MAX, "%s%" PRIu32, mark, pid);
+}
+
 static void cell_text(const struct top_model *m, struct row r, enum column c, char *out)
 {
     const struct process *p = row_process(m, r);
@@ -59,10 +68,7 @@ static void cell_text(const struct top_model *m, struct row r, enum column c, ch
     char a[CELL_MAX], b[CELL_MAX];
     snprintf(out, CELL_MAX, "-");
     switch (c) {
-    case COL_PID: /* of our namespace, else as the host counts it */
-        snprintf(out, CELL_MAX, p->local_pid ? "%" PRIu32 : "host:%" PRIu32,
-                 p->local_pid ? p->local_pid : p->pid);
-        break;
+    case COL_PID: pid_text(m, r, p, out); break;
     case COL_USER: top_user_text(m, p->uid, out, CELL_MAX); break;
     case COL_GPU: snprintf(out, CELL_MAX, "%" PRIu32, m->gpu[r.gpu].info.index); break;
     case COL_TYPE:
