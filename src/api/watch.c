@@ -1,6 +1,7 @@
 /* watch: samples of this machine or of a trace fill the history; views are made when they are asked for. */
 #include "api/watch.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -54,8 +55,17 @@ static void free_watch(struct watch *w)
     free(w);
 }
 
+/* A thread per GPU would get a heap of its own each; what they allocate is little, and long before they are busy. */
+static void share_heap(void)
+{
+#ifdef M_ARENA_MAX
+    mallopt(M_ARENA_MAX, 1);
+#endif
+}
+
 bool watch_start(struct watch **out, const struct watch_options *options, struct err *err)
 {
+    share_heap();
     double hz = options->hz > 0 ? options->hz : 1;
     struct watch *w = new_watch(options, hz, err);
     if (!w)
@@ -151,8 +161,12 @@ void watch_view(struct watch *w, uint32_t gpu, struct gpu_view *out)
         sampler_health(w->sampler, gpu, &out->health);
     level_read(&out->sample, &level_table_default, &out->level);
     out->has_processes = history_processes(w->history, gpu, &out->processes);
-    if (!out->has_processes)
-        out->processes = (struct process_table){.gpu = (uint16_t)gpu, .unattributed_bytes = UINT64_MAX};
+    if (!out->has_processes) {
+        out->processes.gpu = (uint16_t)gpu;
+        out->processes.n = out->processes.left_out = 0;
+        out->processes.known = false;
+        out->processes.unattributed_bytes = UINT64_MAX;
+    }
 }
 
 struct gpu_view *watch_views(struct watch *w, struct err *err)

@@ -77,7 +77,7 @@ void history_push_processes(void *history, const struct process_table *t)
         return;
     struct ring *r = &h->ring[t->gpu];
     pthread_mutex_lock(&r->lock);
-    r->processes = *t;
+    process_table_copy(&r->processes, t);
     r->has_processes = true;
     pthread_mutex_unlock(&r->lock);
 }
@@ -109,7 +109,7 @@ bool history_processes(struct history *h, uint32_t gpu, struct process_table *ou
     pthread_mutex_lock(&r->lock);
     bool any = r->has_processes;
     if (any)
-        *out = r->processes;
+        process_table_copy(out, &r->processes);
     pthread_mutex_unlock(&r->lock);
     return any;
 }

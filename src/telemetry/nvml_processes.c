@@ -7,7 +7,8 @@
 #include "telemetry/nvml_card.h"
 #include "telemetry/process_info.h"
 
-enum { LIST_MOST = 1024, USE_MOST = 512, WIDE_ENTRY = 32 };
+/* So many that the scratch space is large enough to be pages of its own: what no list fills is never touched. */
+enum { LIST_MOST = 2048, USE_MOST = 1024, WIDE_ENTRY = 32 };
 
 struct entry {
     uint32_t pid;

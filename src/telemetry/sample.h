@@ -2,6 +2,9 @@
 #ifndef TELEMETRY_SAMPLE_H
 #define TELEMETRY_SAMPLE_H
 
+#include <stddef.h>
+#include <string.h>
+
 #include "telemetry/metric.h"
 
 enum { TELEMETRY_MAX_GPUS = 16, SAMPLE_AGE_MAX_MS = 65535 };
@@ -99,5 +102,12 @@ struct process_table {
     uint64_t unattributed_bytes; /* used by nobody in the list; UINT64_MAX unknown */
     struct process process[PROCESSES_MAX];
 };
+
+/* Copies what the table holds; entries behind n are neither read nor written. */
+static inline void process_table_copy(struct process_table *to, const struct process_table *from)
+{
+    size_t n = from->n < PROCESSES_MAX ? from->n : PROCESSES_MAX;
+    memcpy(to, from, offsetof(struct process_table, process) + n * sizeof(from->process[0]));
+}
 
 #endif
