@@ -102,9 +102,8 @@ void watch_stop(struct watch *w)
     if (!w)
         return;
     replay_stop(w->replay);
-    /* a thread that hangs in the driver may still come back and give its sample: then all stays */
-    if (sampler_stop(w->sampler))
-        free_watch(w);
+    sampler_stop(w->sampler);
+    free_watch(w);
 }
 
 /* A replay's first samples come at once. */

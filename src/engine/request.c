@@ -306,8 +306,9 @@ static bool apply_number(struct engine_request *r, const struct flag *f, const c
         r->wish.cache_ram_bytes = n < 0 ? 0 : (uint64_t)n << 20;
         return true;
     case FLAG_PER_SLOT: r->per_slot_ctx = (uint32_t)n; return true;
-    case FLAG_DRAFT_MAX_OLD: r->drafts_untold = true; /* fall through */
+    case FLAG_DRAFT_MAX_OLD:
     case FLAG_DRAFT_MAX:
+        r->drafts_untold = r->drafts_untold || f->id == FLAG_DRAFT_MAX_OLD;
         r->wish.drafted = (uint32_t)n;
         r->wish.given |= GIVEN_DRAFT_MAX;
         return true;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +20,10 @@ enum { FIND_TIMEOUT_S = 10, STOP_TIMEOUT_MS = 300, STACK_BYTES = 512 * 1024, DEF
 struct lane {
     struct sampler *sampler;
     struct source_gpu gpu;
-    pthread_t thread;
     bool started;
+
+    pthread_mutex_t sinking; /* held while the sink is called */
+    bool gagged;             /* the sink is not ours any more */
 
     /* The thread's own. */
     struct sample sample;
@@ -40,6 +43,7 @@ struct sampler {
     struct sampler_sink sink;
     double process_s;
     char *proc_root;
+    atomic_uint holders; /* threads that run, and the caller until sampler_stop; the last one frees it */
     pthread_mutex_t lock;
     pthread_cond_t wake, read; /* stop or another rate; a GPU was read for the first time */
     double hz;
@@ -95,6 +99,18 @@ static void note_state(struct lane *l, enum source_answer answer, enum gpu_state
     pthread_mutex_unlock(&l->lock);
 }
 
+/* A thread that comes back out of the driver after sampler_stop must not touch what the caller had. */
+static void hand_on(struct lane *l, bool listed)
+{
+    const struct sampler_sink *sink = &l->sampler->sink;
+    pthread_mutex_lock(&l->sinking);
+    if (!l->gagged && sink->sample)
+        sink->sample(sink->to, &l->sample);
+    if (!l->gagged && listed && sink->processes)
+        sink->processes(sink->to, &l->table);
+    pthread_mutex_unlock(&l->sinking);
+}
+
 static void tick(struct lane *l, double hz, bool first)
 {
     struct sampler *s = l->sampler;
@@ -115,16 +131,13 @@ static void tick(struct lane *l, double hz, bool first)
     l->sample.source = l->gpu.info.source;
     l->sample.simulated = l->gpu.info.simulated;
     l->sample.state = (uint8_t)state;
+    l->table.gpu = l->gpu.info.index;
+    l->table.mono_ns = now_ns;
     note_state(l, answer, state, now_ns);
-    if (s->sink.sample)
-        s->sink.sample(s->sink.to, &l->sample);
-    if (processes && answer == SOURCE_READ) {
+    bool listed = processes && answer == SOURCE_READ;
+    if (listed)
         l->processes_ns = now_ns;
-        l->table.gpu = l->gpu.info.index;
-        l->table.mono_ns = now_ns;
-        if (s->sink.processes)
-            s->sink.processes(s->sink.to, &l->table);
-    }
+    hand_on(l, listed);
     if (first) {
         pthread_mutex_lock(&l->lock);
         l->delivered = true;
@@ -145,6 +158,21 @@ static bool sleep_until(struct sampler *s, uint64_t due_ns, double *hz)
     bool go_on = !s->stop;
     pthread_mutex_unlock(&s->lock);
     return go_on;
+}
+
+static void drop_sampler(struct sampler *s)
+{
+    if (atomic_fetch_sub(&s->holders, 1) != 1)
+        return;
+    for (uint32_t i = 0; i < s->n; i++) {
+        pthread_mutex_destroy(&s->lane[i].lock);
+        pthread_mutex_destroy(&s->lane[i].sinking);
+    }
+    pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->wake);
+    pthread_cond_destroy(&s->read);
+    free(s->proc_root);
+    free(s);
 }
 
 static void *run(void *arg)
@@ -172,9 +200,11 @@ static void *run(void *arg)
         if (hz != before)
             due_ns = clock_mono_ns();
     }
+    l->gpu.close(&l->gpu);
     pthread_mutex_lock(&l->lock);
     l->ended = true;
     pthread_mutex_unlock(&l->lock);
+    drop_sampler(s);
     return NULL;
 }
 
@@ -182,6 +212,7 @@ static bool start_lane(struct sampler *s, uint32_t i, const struct source_gpu *g
 {
     struct lane *l = &s->lane[i];
     pthread_attr_t attr;
+    pthread_t thread;
     l->sampler = s;
     l->gpu.info = gpu->info;
     l->gpu.at = gpu->at;
@@ -189,12 +220,19 @@ static bool start_lane(struct sampler *s, uint32_t i, const struct source_gpu *g
     l->gpu.close = gpu->close;
     l->gpu.info.index = (uint16_t)i;
     l->info = l->gpu.info;
+    l->since_ns = clock_mono_ns();
     pthread_mutex_init(&l->lock, NULL);
+    pthread_mutex_init(&l->sinking, NULL);
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, STACK_BYTES);
-    l->since_ns = clock_mono_ns();
-    l->started = pthread_create(&l->thread, &attr, run, l) == 0;
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    atomic_fetch_add(&s->holders, 1);
+    l->started = pthread_create(&thread, &attr, run, l) == 0;
     pthread_attr_destroy(&attr);
+    if (!l->started) {
+        atomic_fetch_sub(&s->holders, 1);
+        l->gpu.close(&l->gpu);
+    }
     return l->started;
 }
 
@@ -305,6 +343,7 @@ static struct sampler *new_sampler(const struct sampler_options *o, const struct
         return NULL;
     }
     s->sink = *sink;
+    atomic_init(&s->holders, 1);
     s->hz = usable_rate(o->hz) ? o->hz : 1;
     s->process_s = o->process_s < 0 ? 0 : o->process_s > 0 ? o->process_s : DEFAULT_PROCESS_S;
     pthread_condattr_init(&attr);
@@ -316,27 +355,21 @@ static struct sampler *new_sampler(const struct sampler_options *o, const struct
     return s;
 }
 
-static void free_sampler(struct sampler *s)
-{
-    for (uint32_t i = 0; i < s->n; i++)
-        pthread_mutex_destroy(&s->lane[i].lock);
-    pthread_mutex_destroy(&s->lock);
-    pthread_cond_destroy(&s->wake);
-    pthread_cond_destroy(&s->read);
-    free(s->proc_root);
-    free(s);
-}
-
 static bool start_lanes(struct sampler *s, struct search *f, uint32_t limit, struct err *err)
 {
     uint32_t n = limit && limit < f->n ? limit : f->n;
     for (uint32_t i = n; i < f->n; i++)
         f->found[i].close(&f->found[i]);
-    s->n = n;
-    for (uint32_t i = 0; i < n; i++)
-        if (!start_lane(s, i, &f->found[i]))
-            return err_set(err, ERR_1201, "no thread for GPU %u: %s", i, strerror(errno));
-    return true;
+    bool ok = true;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!ok) {
+            f->found[i].close(&f->found[i]);
+            continue;
+        }
+        s->n = i + 1;
+        ok = start_lane(s, i, &f->found[i]) || err_set(err, ERR_1201, "no thread for GPU %u: %s", i, strerror(errno));
+    }
+    return ok;
 }
 
 bool sampler_start(struct sampler **out, const struct sampler_options *options, const struct sampler_sink *sink,
@@ -368,6 +401,13 @@ static bool has_ended(struct lane *l)
     return ended;
 }
 
+static void gag(struct lane *l)
+{
+    pthread_mutex_lock(&l->sinking);
+    l->gagged = true;
+    pthread_mutex_unlock(&l->sinking);
+}
+
 bool sampler_stop(struct sampler *s)
 {
     if (!s)
@@ -382,18 +422,10 @@ bool sampler_stop(struct sampler *s)
         struct lane *l = &s->lane[i];
         while (l->started && !has_ended(l) && clock_mono_ns() < until_ns)
             nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
-        if (l->started && !has_ended(l)) {
-            pthread_detach(l->thread);
-            all = false;
-            continue;
-        }
-        if (l->started)
-            pthread_join(l->thread, NULL);
-        if (l->gpu.close)
-            l->gpu.close(&l->gpu);
+        all = all && (!l->started || has_ended(l));
+        gag(l);
     }
-    if (all)
-        free_sampler(s);
+    drop_sampler(s);
     return all;
 }
 

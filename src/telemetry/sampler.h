@@ -52,7 +52,8 @@ struct sampler;
 bool sampler_start(struct sampler **out, const struct sampler_options *options, const struct sampler_sink *sink,
                    struct err *err);
 
-/* Threads end; one that hangs inside the driver is left behind with its memory, and false is returned. */
+/* Threads end; the sink is not called any more. One that hangs inside the driver ends when the driver lets it, by itself:
+ * then false is returned. */
 bool sampler_stop(struct sampler *s);
 
 uint32_t sampler_count(const struct sampler *s);

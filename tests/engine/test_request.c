@@ -159,7 +159,7 @@ static void drivers_and_names_say_which_cards(void **state)
     };
     assert_true(machine_parse_gpus("24GiB,rx7900xtx,rx7900xtx,12GiB:backend=vulkan", &real, &arena, &m, &err));
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        uint32_t main, draft;
+        uint32_t main = 0, draft = 0;
         assert_true(parse(rows[i].line, NULL));
         assert_true(request_cards(&r, &m, &main, &err) && request_draft_cards(&r, &m, &draft, &err));
         assert_int_equal(main, rows[i].main);
