@@ -24,6 +24,9 @@ enum scope {
     SCOPE_RECORD = 1 << 12,
     SCOPE_REPLAY = 1 << 13,
     SCOPE_TOP = 1 << 14,
+    SCOPE_PICK = 1 << 15,
+    SCOPE_LIMITS = 1 << 16,
+    SCOPE_FREE = 1 << 17,
     SCOPE_SIM = 1 << 20, /* starting a simulated driver */
 };
 
@@ -91,6 +94,7 @@ struct words {
     int n_rest; /* behind -- */
     char *const *rest;
     bool dashes; /* there was a -- */
+    bool bare;   /* no command was named: it is `status` */
     int argc;
     char *const *argv;
 };
@@ -123,6 +127,9 @@ static inline bool given(const struct cli *c, enum option_id id)
 
 /* Makes the simulated driver the one of this process where the words or the environment ask for it. */
 bool cli_simulate(const struct cli *c, struct err *err);
+
+/* The value of an option as a size in bytes. ERR_2102 names it. */
+bool cli_size(struct cli *c, enum option_id id, const char *name, uint64_t *out, struct err *err);
 
 /* The planner of this process, with the sizes the environment asks for; NULL with err set. */
 struct planner *cli_planner(struct err *err);
@@ -157,6 +164,10 @@ bool cmd_top(struct cli *c, struct err *err);
 bool cmd_gpu_ls(struct cli *c, struct err *err);
 bool cmd_gpu_show(struct cli *c, struct err *err);
 bool cmd_gpu_watch(struct cli *c, struct err *err);
+bool cmd_gpu_topo(struct cli *c, struct err *err);
+bool cmd_gpu_limits(struct cli *c, struct err *err);
+bool cmd_gpu_pick(struct cli *c, struct err *err);
+bool cmd_gpu_free(struct cli *c, struct err *err);
 bool cmd_record(struct cli *c, struct err *err);
 bool cmd_replay(struct cli *c, struct err *err);
 bool cmd_engine_ls(struct cli *c, struct err *err);

@@ -4,8 +4,8 @@
 
 #include "api/doctor_json.h"
 #include "base/own.h"
-#include "cli/cli.h"
 #include "cli/help.h"
+#include "cli/install.h"
 #include "doctor/bundle.h"
 
 enum { CACHES_MOST = 16, INDENT = 25, WORD = 6 };
@@ -151,7 +151,7 @@ static bool read_options(struct cli *c, struct doctor_options *out, struct err *
     *out = (struct doctor_options){
         .sysfs_root = c->words.value[OPTION_SYSFS_ROOT],
         .proc_root = c->words.value[OPTION_PROC_ROOT],
-        .libraries_only = given(c, OPTION_CHECK_DEPS),
+        .libraries_only = given(c, OPTION_CHECK_DEPS) || given(c, OPTION_INSTALL_DEPS),
     };
     if (!variable_read(VARIABLE_ID_GPU_COUNT, &set, &limit, err))
         return false;
@@ -172,6 +172,8 @@ bool cmd_doctor(struct cli *c, struct err *err)
     bool bundle = given(c, OPTION_BUNDLE);
     if (!cli_planner(err) || !read_options(c, &o, err) || !doctor_run(&o, &c->arena, &r, err))
         return false;
+    if (given(c, OPTION_INSTALL_DEPS))
+        return install_missing(c, r.check, r.n, err);
     for (size_t i = 0; i < r.n; i++)
         count[r.check[i].level]++;
     c->exit_code = count[CHECK_FAIL] ? 7 : 0;

@@ -1,6 +1,5 @@
 /* cmd_gpu: `gpu ls`: the GPUs of this machine and who holds their memory; `gpu show`: everything about one. */
 #include <string.h>
-#include <time.h>
 
 #include "api/gpus_json.h"
 #include "base/own.h"
@@ -141,34 +140,6 @@ static void add_metrics(struct cli *c, const struct gpu_view *v)
     }
 }
 
-static void add_process_table(struct cli *c, const struct gpu_view *v)
-{
-    own(own_table) struct table t = {0};
-    struct table_style style = {.width = c->look.width, .ascii = c->look.ascii, .indent = 2};
-    char gib[32], text[METRIC_TEXT_MAX], day[32];
-    const struct process_table *p = &v->processes;
-    table_column(&t, "PID", TABLE_RIGHT);
-    table_column(&t, "NAME", TABLE_LEFT);
-    table_column(&t, "SINCE", TABLE_LEFT);
-    table_column(&t, "GiB", TABLE_RIGHT);
-    table_column(&t, "SM", TABLE_RIGHT);
-    table_column(&t, "WHERE", TABLE_LEFT);
-    for (uint32_t i = 0; i < p->n; i++) {
-        const struct process *one = &p->process[i];
-        time_t since = (time_t)one->since_s;
-        struct tm tm;
-        table_cellf(&t, "%u", one->pid);
-        table_cell(&t, one->name[0] ? one->name : "?");
-        table_cell(&t, since > 0 && localtime_r(&since, &tm) && strftime(day, sizeof(day), "%m-%d %H:%M", &tm) ? day : "-");
-        table_cell(&t, one->memory_bytes != UINT64_MAX ? str_gib(one->memory_bytes, 1, gib) : "-");
-        table_cell(&t, one->sm >= 0 ? metric_text(METRIC_UTILIZATION, (double)one->sm, text) : "-");
-        table_cell(&t, one->container[0] ? one->container : one->local_pid || v->info.simulated ? "host" : "not visible here");
-    }
-    table_write(&t, &style, &c->out);
-    if (p->unattributed_bytes != UINT64_MAX && p->unattributed_bytes > 0)
-        str_addf(&c->out, "  %s GiB are used by nobody in this list\n", str_gib(p->unattributed_bytes, 1, gib));
-}
-
 static void write_gpu(struct cli *c, const struct gpu_view *v)
 {
     char sentence[GPU_SENTENCE_MAX];
@@ -184,7 +155,7 @@ static void write_gpu(struct cli *c, const struct gpu_view *v)
     }
     str_add(&c->out, "\nProcesses\n");
     if (v->has_processes && v->processes.known && v->processes.n)
-        add_process_table(c, v);
+        gpu_process_table(c, v);
     else
         str_addf(&c->out, "  %s\n", v->has_processes && v->processes.known ? "none" : "the driver does not tell");
 }

@@ -8,6 +8,7 @@
 #include "api/planner.h"
 #include "base/own.h"
 #include "base/table.h"
+#include "cli/models.h"
 #include "cli/plan_vllm.h"
 #include "model/hub_layout.h"
 
@@ -127,7 +128,7 @@ static void usual_places(struct arena *a, const char **out, size_t most, size_t 
     }
 }
 
-static bool find_models(struct cli *c, struct model_list *all, struct err *err)
+bool models_find(struct cli *c, struct model_list *all, struct err *err)
 {
     const char *places[8];
     size_t n;
@@ -155,7 +156,7 @@ bool cmd_model_ls(struct cli *c, struct err *err)
     struct model_list list = {0};
     struct json j;
     size_t n;
-    if (!model_profiles(&c->arena, &profiles, &n, err) || !find_models(c, &list, err))
+    if (!model_profiles(&c->arena, &profiles, &n, err) || !models_find(c, &list, err))
         return false;
     if (c->look.json) {
         cli_json_start(c, &j, "models");

@@ -1,5 +1,6 @@
 /* cmd_status: what the GPUs of this machine do at this moment, on one screen. */
 #include "base/own.h"
+#include "cli/first.h"
 #include "cli/gpus.h"
 #include "cli/interrupt.h"
 
@@ -63,6 +64,10 @@ static bool watch_status(struct cli *c, struct watch *w, struct err *err)
 bool cmd_status(struct cli *c, struct err *err)
 {
     own(own_watch) struct watch *w = NULL;
+    if (c->words.bare && first_is_now(c)) {
+        first_look(c);
+        return true;
+    }
     if (!cli_watch(c, 2, c->look.json, NULL, &w, err))
         return false;
     if (given(c, OPTION_WATCH))

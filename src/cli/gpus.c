@@ -2,15 +2,18 @@
 #include "cli/gpus.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "api/gpus_json.h"
 #include "base/own.h"
 #include "base/table.h"
 
+static const uint64_t shown_least = UINT64_C(64) << 20; /* less would show as 0.0 GiB */
 static const double interval_least = 0.02, interval_most = 100;
 
 bool cli_interval(struct cli *c, double *out, struct err *err)
@@ -208,6 +211,54 @@ void gpu_sentences(struct cli *c, const struct gpu_view *v)
         str_addf(&c->out, "It %s.\n", sentence);
     else
         str_addf(&c->out, "State %s.\n", gpu_word(v));
+}
+
+const char *gpu_user(uint32_t uid, char out[64])
+{
+    struct passwd entry, *found = NULL;
+    char raw[4096];
+    out[0] = 0;
+    if (uid == UINT32_MAX)
+        return out;
+    if (getpwuid_r(uid, &entry, raw, sizeof(raw), &found) == 0 && found)
+        return str_printable(found->pw_name, strlen(found->pw_name), out, 64);
+    snprintf(out, 64, "%u", uid);
+    return out;
+}
+
+static const char *since_cell(const struct process *p, char out[32])
+{
+    time_t since = (time_t)p->since_s;
+    struct tm tm;
+    return since > 0 && localtime_r(&since, &tm) && strftime(out, 32, "%m-%d %H:%M", &tm) ? out : "-";
+}
+
+void gpu_process_table(struct cli *c, const struct gpu_view *v)
+{
+    own(own_table) struct table t = {0};
+    struct table_style style = {.width = c->look.width, .ascii = c->look.ascii, .indent = 2};
+    char gib[32], text[METRIC_TEXT_MAX], day[32], user[64];
+    const struct process_table *p = &v->processes;
+    table_column(&t, "PID", TABLE_RIGHT);
+    table_column(&t, "NAME", TABLE_LEFT);
+    table_column(&t, "USER", TABLE_LEFT);
+    table_column(&t, "SINCE", TABLE_LEFT);
+    table_column(&t, "GiB", TABLE_RIGHT);
+    table_column(&t, "SM", TABLE_RIGHT);
+    table_column(&t, "WHERE", TABLE_LEFT);
+    for (uint32_t i = 0; i < p->n; i++) {
+        const struct process *one = &p->process[i];
+        table_cellf(&t, "%u", one->pid);
+        table_cell(&t, one->name[0] ? one->name : "?");
+        table_cell(&t, gpu_user(one->uid, user));
+        table_cell(&t, since_cell(one, day));
+        table_cell(&t, one->memory_bytes != UINT64_MAX ? str_gib(one->memory_bytes, 1, gib) : "-");
+        table_cell(&t, one->sm >= 0 ? metric_text(METRIC_UTILIZATION, (double)one->sm, text) : "-");
+        table_cell(&t, one->container[0] ? one->container : one->local_pid || v->info.simulated ? "host" : "not visible here");
+    }
+    table_write(&t, &style, &c->out);
+    if (p->unattributed_bytes != UINT64_MAX && p->unattributed_bytes >= shown_least)
+        str_addf(&c->out, "  %s GiB are used by nobody in this list\n", str_gib(p->unattributed_bytes, 1, gib));
 }
 
 bool cli_flush(struct cli *c)

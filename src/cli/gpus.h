@@ -39,6 +39,12 @@ void gpu_sentences(struct cli *c, const struct gpu_view *v);
 const char *gpu_memory_cell(const struct gpu_view *v, char out[48]);
 const char *gpu_metric_cell(const struct gpu_view *v, enum metric m, char out[METRIC_TEXT_MAX]);
 
+/* Who holds memory there: a table, and what nobody in it holds. */
+void gpu_process_table(struct cli *c, const struct gpu_view *v);
+
+/* The user's name, his number where he has none, "" unknown; returns out. */
+const char *gpu_user(uint32_t uid, char out[64]);
+
 /* What was written so far, at once; false when nobody reads any more. */
 bool cli_flush(struct cli *c);
 

@@ -144,15 +144,6 @@ bool help_command(const struct command *cmd, struct str *out)
     return true;
 }
 
-void help_short(struct str *out)
-{
-    str_add(out, "dualgpuopt " DUALGPUOPT_VERSION
-                 ": what a model takes on every GPU, before it is loaded\n\n"
-                 "  dualgpuopt plan MODEL.gguf                 on this machine's cards\n"
-                 "  dualgpuopt plan llama-3.3-70b:Q4_K_M --gpus rtx5090,rtx4090\n\n"
-                 "All commands: dualgpuopt --help\n");
-}
-
 void help_overview(struct str *out)
 {
     size_t n;
@@ -176,8 +167,8 @@ void help_overview(struct str *out)
     text_wrap(out, "Topics (help TOPIC): ", 2, names.data ? names.data : "", WIDTH);
     add_options(SCOPE_ALL, "Everywhere", out);
     str_add(out,
-            "\nWithout a command: --model M [--ctx-size N] [--quant Q] [--export FILE] plans,\n"
-            "--check-deps checks what this program uses.\n");
+            "\nWithout a command: status (--cli too); --model M [--ctx-size N] [--quant Q]\n"
+            "[--export FILE] plans; --check-deps, --install-deps: what this program uses.\n");
 }
 
 void help_settings(struct str *out)

@@ -16,7 +16,6 @@ void help_checks(struct str *out); /* what doctor looks at */
 void help_environment(struct str *out);
 void help_errors(struct str *out);
 void help_keys(struct str *out); /* of top */
-void help_short(struct str *out);
 void help_markdown(struct str *out); /* docs/commands.md */
 
 #endif

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "api/error_json.h"
+#include "base/deadline.h"
 #include "base/log.h"
 #include "base/own.h"
 #include "cli/cli.h"
@@ -56,10 +57,6 @@ static bool run(struct cli *c, int argc, char **argv, struct err *err)
         return false;
     if (given(c, OPTION_VERBOSE))
         log_set_level(LOG_LEVEL_INFO);
-    if (!c->words.command) {
-        help_short(&c->out);
-        return true;
-    }
     if (!cli_simulate(c, err) || !c->words.command->run(c, err))
         return false;
     const char *fields = c->words.value[OPTION_JSON];
@@ -88,7 +85,7 @@ static bool write_all(int fd, const struct str *s, bool *broken)
 static void add_way_out(const struct cli *c, struct err *err)
 {
     own(own_str) struct str command = {0};
-    const struct command *cmd = c->words.command;
+    const struct command *cmd = c->words.bare ? NULL : c->words.command;
     if (err->n_fix)
         return;
     if (err->code == ERR_2001)
@@ -130,5 +127,7 @@ int main(int argc, char **argv)
     str_finish(&c.out);
     str_finish(&c.notes);
     arena_finish(&c.arena);
+    if (deadline_left_behind())
+        _exit(c.exit_code);
     return c.exit_code;
 }

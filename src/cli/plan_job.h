@@ -45,6 +45,8 @@ bool plan_request_read(struct cli *c, struct engine_request *r, struct err *err)
 /* The part of it that every engine has: goal, cards to use, room to keep, variables. */
 bool plan_request_options(struct cli *c, struct plan_wish *w, struct err *err);
 /* ERR_2113 where something that chooses stands beside a whole command. */
+/* What the environment says about memory and speed. */
+bool plan_request_variables(struct plan_wish *w, struct err *err);
 bool plan_request_alone(struct cli *c, struct err *err);
 bool plan_request_lists_layers(const char *way); /* --split 46,34 */
 /* One engine setting under the spelling that was typed, so that an error names what stands there.

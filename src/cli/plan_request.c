@@ -7,7 +7,7 @@ extern char **environ;
 
 #define HOST_LEAST (1ull << 30)
 
-static bool read_variables(struct plan_wish *w, struct err *err)
+bool plan_request_variables(struct plan_wish *w, struct err *err)
 {
     bool set;
     double v;
@@ -36,8 +36,7 @@ static bool read_variables(struct plan_wish *w, struct err *err)
     return true;
 }
 
-static bool read_size(struct cli *c, enum option_id id, const char *name, uint64_t *out,
-                      struct err *err)
+bool cli_size(struct cli *c, enum option_id id, const char *name, uint64_t *out, struct err *err)
 {
     const char *text = c->words.value[id];
     if (str_parse_size(text, out))
@@ -117,12 +116,12 @@ static bool set_options(struct cli *c, struct plan_wish *w, struct err *err)
     w->allow_cpu = given(c, OPTION_ALLOW_CPU);
     w->all_alternatives = given(c, OPTION_ALL);
     if (given(c, OPTION_KEEP_FREE)) {
-        if (!read_size(c, OPTION_KEEP_FREE, "--keep-free", &w->keep_free_bytes, err))
+        if (!cli_size(c, OPTION_KEEP_FREE, "--keep-free", &w->keep_free_bytes, err))
             return false;
         w->keep_free_set = true;
     }
     if (given(c, OPTION_HOST_MEMORY)) {
-        if (!read_size(c, OPTION_HOST_MEMORY, "--host-memory", &w->host_memory_bytes, err))
+        if (!cli_size(c, OPTION_HOST_MEMORY, "--host-memory", &w->host_memory_bytes, err))
             return false;
         if (w->host_memory_bytes < HOST_LEAST) {
             err_set(err, ERR_2102, "--host-memory %s: an engine does not start in less than 1GiB",
@@ -209,7 +208,7 @@ bool plan_request_alone(struct cli *c, struct err *err)
 
 bool plan_request_options(struct cli *c, struct plan_wish *w, struct err *err)
 {
-    return read_variables(w, err) && set_options(c, w, err);
+    return plan_request_variables(w, err) && set_options(c, w, err);
 }
 
 /* What is read here is llama.cpp's alone. */

@@ -86,6 +86,8 @@ static const struct command *command_of_option(const char *word)
     const struct option *o = words_option(word, len);
     if (o && (o->scope & SCOPE_DOCTOR))
         return command_find("doctor");
+    if (o && o->id == OPTION_CLI)
+        return command_find("status");
     bool plans =
         o ? (o->scope & (SCOPE_PLAN | SCOPE_MODEL | SCOPE_VLLM)) != 0 : words_setting(word, len) != NULL;
     return plans ? command_find("plan") : NULL;
@@ -227,6 +229,10 @@ bool words_parse(int argc, char *const *argv, struct words *out, struct err *err
     }
     if (!find_command(argc, argv, out, skip, err))
         return false;
+    if (!out->command && !out->value[OPTION_HELP]) {
+        out->command = command_find("status");
+        out->bare = true;
+    }
     for (int i = 1, used; i < argc; i += used) {
         used = 1;
         if (strcmp(argv[i], "--") == 0) {

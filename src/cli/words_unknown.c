@@ -74,10 +74,10 @@ bool words_unknown_option(const struct words *w, const char *word, struct err *e
 {
     char name[NAME_MAX_LEN], command[160];
     size_t len = words_name_length(word);
-    const char *of = w->command ? w->command->words : "dualgpuopt";
+    const struct command *cmd = w->bare ? NULL : w->command;
+    const char *of = cmd ? cmd->words : "dualgpuopt";
     snprintf(name, sizeof(name), "%.*s", (int)(len < NAME_MAX_LEN ? len : NAME_MAX_LEN - 1), word);
-    snprintf(command, sizeof(command), "dualgpuopt %s%s--help", w->command ? of : "",
-             w->command ? " " : "");
+    snprintf(command, sizeof(command), "dualgpuopt %s%s--help", cmd ? of : "", cmd ? " " : "");
     const struct flag *f = words_setting(word, len);
     if (f && f->id == FLAG_HARMLESS && w->command && (w->command->scopes & SCOPE_ENGINE)) {
         err_set(err, ERR_9001, "%s changes no memory, so that %s does not take it", name, of);

@@ -1,7 +1,5 @@
 /* run: every check on a thread of its own, so that one that hangs in the driver costs three seconds
  * and no more. */
-#include <errno.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +7,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/deadline.h"
 #include "base/own.h"
 #include "base/str.h"
 #include "doctor/check.h"
@@ -73,36 +72,28 @@ struct check *found_err(struct examination *e, enum check_level level, const str
 /* ---- one check ---- */
 
 struct job {
-    pthread_mutex_t lock;
-    pthread_cond_t done;
-    bool finished;
     const struct row *row;
     char id[ID_MOST];
     struct examination e;
 };
 
-static void *work(void *arg)
+static void work(void *ctx)
 {
-    struct job *job = arg;
+    struct job *job = ctx;
     job->row->run(&job->e);
-    pthread_mutex_lock(&job->lock);
-    job->finished = true;
-    pthread_cond_signal(&job->done);
-    pthread_mutex_unlock(&job->lock);
-    return NULL;
 }
 
-static bool wait_for(struct job *job)
+static void free_job(struct job *job)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += DOCTOR_LIMIT_S;
-    pthread_mutex_lock(&job->lock);
-    while (!job->finished && pthread_cond_timedwait(&job->done, &job->lock, &until) != ETIMEDOUT)
-        ;
-    bool finished = job->finished;
-    pthread_mutex_unlock(&job->lock);
-    return finished;
+    arena_finish(&job->e.arena);
+    free(job);
+}
+
+static void drop_job(void *ctx)
+{
+    struct job *job = ctx;
+    watch_stop(job->e.watch);
+    free_job(job);
 }
 
 struct doctor {
@@ -131,15 +122,15 @@ static void keep(struct doctor *d, const struct check *from)
         d->report.n--;
 }
 
-static void keep_hung(struct doctor *d, const struct job *job)
+static void keep_hung(struct doctor *d, const char *id)
 {
-    bool driver = str_starts(job->id, "driver.");
+    bool driver = str_starts(id, "driver.");
     char text[96];
     snprintf(text, sizeof(text), "hung: no answer within %d s, the check was given up",
              DOCTOR_LIMIT_S);
     keep(d,
          &(struct check){
-             .id = job->id,
+             .id = id,
              .level = CHECK_FAIL,
              .text = text,
              .fix = driver ? "the driver is stuck: see what the kernel says; a reboot usually helps"
@@ -165,36 +156,31 @@ static struct job *new_job(const struct doctor *d, const struct row *row, uint32
                                   .view = n ? &d->views[gpu] : NULL,
                                   .n_gpus = d->report.n_gpus};
     job->row = row;
-    pthread_mutex_init(&job->lock, NULL);
-    pthread_cond_init(&job->done, NULL);
     return job;
 }
 
-/* A job that hangs keeps all it was given: its thread may come back to it. */
 static void examine(struct doctor *d, const struct row *row, uint32_t gpu)
 {
-    pthread_t thread;
     struct job *job = new_job(d, row, gpu);
-    if (!job || pthread_create(&thread, NULL, work, job) != 0) {
-        keep(d, &(struct check){.id = row->id,
-                                .level = CHECK_FAIL,
-                                .text = "no memory or thread for this check"});
+    char id[ID_MOST];
+    snprintf(id, sizeof(id), "%s", job ? job->id : row->id);
+    enum deadline_end end =
+        job ? deadline_run(work, drop_job, job, DOCTOR_LIMIT_S * (uint64_t)CLOCK_NS_PER_S)
+            : DEADLINE_NO_THREAD;
+    if (end == DEADLINE_LATE) {
+        keep_hung(d, id);
+        return;
+    }
+    if (end == DEADLINE_NO_THREAD) {
+        keep(d, &(struct check){
+                    .id = id, .level = CHECK_FAIL, .text = "no memory or thread for this check"});
         free(job);
         return;
     }
-    if (!wait_for(job)) {
-        pthread_detach(thread);
-        keep_hung(d, job);
-        return;
-    }
-    pthread_join(thread, NULL);
     for (size_t i = 0; i < job->e.n; i++)
         keep(d, &job->e.finding[i]);
     d->watch = job->e.watch ? job->e.watch : d->watch;
-    arena_finish(&job->e.arena);
-    pthread_mutex_destroy(&job->lock);
-    pthread_cond_destroy(&job->done);
-    free(job);
+    free_job(job);
 }
 
 void check_nvml(struct examination *e)
@@ -268,7 +254,7 @@ static size_t examine_gpus(struct doctor *d, size_t first)
                                 .level = CHECK_SKIP,
                                 .text = "no GPU to look at",
                                 .fix = "try everything on simulated GPUs: use the simulator",
-                                .command = "dualgpuopt sim start"});
+                                .command = "dualgpuopt sim start duo"});
     return end;
 }
 

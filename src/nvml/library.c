@@ -44,7 +44,7 @@ static bool explain_absence(const char *root, const char *refusal, struct err *e
         if (named && *named)
             err_why(err, "DUALGPUOPT_NVML_PATH names %.200s, which is not there", named);
     }
-    err_fix(err, "dualgpuopt sim start", "try everything on simulated GPUs");
+    err_fix(err, "dualgpuopt sim start duo", "try everything on simulated GPUs");
     return err_fix(err, "dualgpuopt plan MODEL --gpus rtx5090,rtx4090", "plan for imagined cards");
 }
 
@@ -69,6 +69,13 @@ const char *nv_text(const struct nv *nv, int code)
 {
     const char *text = nv->error_string ? nv->error_string(code) : NULL;
     return text ? text : "no text";
+}
+
+bool nvml_silent(int seconds, struct err *err)
+{
+    err_set(err, ERR_1105, "the NVIDIA driver has not answered within %d s", seconds);
+    err_why(err, "its library was loaded, a call into it does not return");
+    return err_fix(err, "sudo dmesg | grep -i nvrm", "see what the kernel says; a reboot usually helps");
 }
 
 /* The version in the name of the library's file: libnvidia-ml.so.580.95.05. */
@@ -112,7 +119,7 @@ static bool init_failed(const struct nv *nv, int code, const char *root, struct 
     if (code != NV_DRIVER_NOT_LOADED)
         return err_fix(err, "sudo dmesg | grep -i nvrm", "see what the kernel says");
     nvml_place_explain(&place, true, err);
-    return err_fix(err, "dualgpuopt sim start", "try everything on simulated GPUs");
+    return err_fix(err, "dualgpuopt sim start duo", "try everything on simulated GPUs");
 }
 
 static void unload(struct nv *nv)

@@ -11,6 +11,7 @@
 enum nv_code {
     NV_OK = 0,
     NV_UNINITIALIZED = 1,
+    NV_INVALID_ARGUMENT = 2,
     NV_NOT_SUPPORTED = 3,
     NV_NO_PERMISSION = 4,
     NV_NOT_FOUND = 6,
@@ -84,6 +85,7 @@ _Static_assert(sizeof(struct nv_pci) == 68 && sizeof(struct nv_field) == 40 && s
     X(power, (nv_device, uint32_t *), "nvmlDeviceGetPowerUsage", NULL)                          \
     X(power_limit, (nv_device, uint32_t *), "nvmlDeviceGetEnforcedPowerLimit",                  \
       "nvmlDeviceGetPowerManagementLimit")                                                      \
+    X(power_asked, (nv_device, uint32_t *), "nvmlDeviceGetPowerManagementLimit", NULL)          \
     X(power_range, (nv_device, uint32_t *, uint32_t *),                                         \
       "nvmlDeviceGetPowerManagementLimitConstraints", NULL)                                     \
     X(power_default, (nv_device, uint32_t *), "nvmlDeviceGetPowerManagementDefaultLimit", NULL) \
@@ -114,6 +116,7 @@ _Static_assert(sizeof(struct nv_pci) == 68 && sizeof(struct nv_field) == 40 && s
     X(nvlink_state, (nv_device, uint32_t, uint32_t *), "nvmlDeviceGetNvLinkState", NULL)        \
     X(nvlink_remote, (nv_device, uint32_t, struct nv_pci *),                                    \
       "nvmlDeviceGetNvLinkRemotePciInfo_v2", "nvmlDeviceGetNvLinkRemotePciInfo")                \
+    X(nvlink_kind, (nv_device, uint32_t, uint32_t *), "nvmlDeviceGetNvLinkRemoteDeviceType", NULL) \
     X(event_create, (nv_event_set *), "nvmlEventSetCreate", NULL)                               \
     X(event_free, (nv_event_set), "nvmlEventSetFree", NULL)                                     \
     X(event_types, (nv_device, uint64_t *), "nvmlDeviceGetSupportedEventTypes", NULL)           \
@@ -143,5 +146,12 @@ size_t nv_missing_calls(const char **names, size_t cap);
 bool nv_library_found(void); /* it can be loaded; whether it answers is another matter */
 
 const char *nv_text(const struct nv *nv, int code); /* the driver's words, never NULL */
+
+/* Seconds that a driver gets: to start (cards that nobody holds open are woken one after the other), and to answer once
+ * it has started. */
+enum { NVML_START_S = 10, NVML_ANSWER_S = 3 };
+
+/* ERR_1105: it has not answered within so many seconds. */
+bool nvml_silent(int seconds, struct err *err);
 
 #endif

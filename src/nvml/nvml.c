@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/deadline.h"
 #include "base/own.h"
 #include "base/str.h"
 #include "nvml/library.h"
@@ -147,7 +149,7 @@ static void read_card(const struct nv *nv, uint32_t index, struct arena *arena,
     read_processes(nv, dev, arena, card);
 }
 
-bool nvml_read_inventory(struct arena *arena, struct nvml_inventory *out, struct err *err)
+static bool read_inventory(struct arena *arena, struct nvml_inventory *out, struct err *err)
 {
     own(nv_close) struct nv nv = {0};
     if (!nv_open(&nv, "", err))
@@ -174,4 +176,84 @@ bool nvml_read_inventory(struct arena *arena, struct nvml_inventory *out, struct
         .cards = cards,
     };
     return true;
+}
+
+/* ---- with a deadline ---- */
+
+struct reading {
+    struct arena arena;
+    struct nvml_inventory inventory;
+    struct err err;
+    bool ok;
+};
+
+static void run_reading(void *ctx)
+{
+    struct reading *r = ctx;
+    r->ok = read_inventory(&r->arena, &r->inventory, &r->err);
+}
+
+static void drop_reading(void *ctx)
+{
+    struct reading *r = ctx;
+    arena_finish(&r->arena);
+    free(r);
+}
+
+static const char *copy_text(struct arena *arena, const char *text, bool *ok)
+{
+    const char *copy = text ? arena_strdup(arena, text) : NULL;
+    *ok = *ok && (copy || !text);
+    return copy;
+}
+
+static bool copy_card(struct arena *arena, const struct nvml_card *from, struct nvml_card *to)
+{
+    bool ok = true;
+    struct nvml_process *list = arena_array(arena, struct nvml_process, from->n_processes ? from->n_processes : 1);
+    *to = *from;
+    to->uuid = copy_text(arena, from->uuid, &ok);
+    to->name = copy_text(arena, from->name, &ok);
+    to->pci = copy_text(arena, from->pci, &ok);
+    to->trouble = copy_text(arena, from->trouble, &ok);
+    to->processes = list;
+    for (uint32_t i = 0; list && i < from->n_processes; i++) {
+        list[i] = from->processes[i];
+        list[i].name = copy_text(arena, from->processes[i].name, &ok);
+    }
+    return ok && list;
+}
+
+static bool copy_inventory(struct arena *arena, const struct nvml_inventory *from, struct nvml_inventory *out)
+{
+    bool ok = true;
+    struct nvml_card *cards = arena_array(arena, struct nvml_card, from->n_cards ? from->n_cards : 1);
+    for (uint32_t i = 0; cards && ok && i < from->n_cards; i++)
+        ok = copy_card(arena, &from->cards[i], &cards[i]);
+    const char *version = copy_text(arena, from->driver_version, &ok);
+    if (!cards || !ok)
+        return false;
+    *out = *from;
+    out->driver_version = version;
+    out->cards = cards;
+    return true;
+}
+
+bool nvml_read_inventory(struct arena *arena, struct nvml_inventory *out, struct err *err)
+{
+    struct reading *r = calloc(1, sizeof(*r));
+    if (!r)
+        return err_set(err, ERR_1201, "no memory to read the GPUs");
+    enum deadline_end end = deadline_run(run_reading, drop_reading, r, NVML_START_S * (uint64_t)CLOCK_NS_PER_S);
+    if (end == DEADLINE_LATE)
+        return nvml_silent(NVML_START_S, err);
+    bool ok = end == DEADLINE_DONE && r->ok;
+    if (end == DEADLINE_NO_THREAD)
+        err_set(err, ERR_1201, "no thread to read the GPUs");
+    else if (!r->ok && err)
+        *err = r->err;
+    else if (!copy_inventory(arena, &r->inventory, out))
+        ok = err_set(err, ERR_1201, "no memory for the list of %u cards", r->inventory.n_cards);
+    drop_reading(r);
+    return ok;
 }

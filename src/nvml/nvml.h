@@ -34,8 +34,9 @@ struct nvml_inventory {
 };
 
 /* Load the library (DUALGPUOPT_NVML_PATH, then libnvidia-ml.so.1, .so, then WSL's folder), read every card,
- * unload. A card that fails alone is listed with its trouble. Errors: ERR_1101 no library (err_why says what was
- * seen: WSL, a container, nouveau, no device), ERR_1102, ERR_1103 versions differ, ERR_1104 no permission. */
+ * unload, all within NVML_START_S. A card that fails alone is listed with its trouble. Errors: ERR_1101 no library
+ * (err_why says what was seen: WSL, a container, nouveau, no device), ERR_1102, ERR_1103 versions differ, ERR_1104 no
+ * permission, ERR_1105 no answer. */
 bool nvml_read_inventory(struct arena *arena, struct nvml_inventory *out, struct err *err);
 
 #endif

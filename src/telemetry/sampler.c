@@ -11,11 +11,13 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/deadline.h"
+#include "nvml/library.h"
 #include "telemetry/source.h"
 
 static const uint64_t second_ns = (uint64_t)CLOCK_NS_PER_S;
 static const uint64_t hung_after_ns = (uint64_t)CLOCK_NS_PER_S; /* the slowest call measured takes 40 ms */
-enum { FIND_TIMEOUT_S = 10, STOP_TIMEOUT_MS = 300, STACK_BYTES = 512 * 1024, DEFAULT_PROCESS_S = 4 };
+enum { STOP_TIMEOUT_MS = 300, STACK_BYTES = 512 * 1024, DEFAULT_PROCESS_S = 4 };
 
 struct lane {
     struct sampler *sampler;
@@ -239,9 +241,6 @@ static bool start_lane(struct sampler *s, uint32_t i, const struct source_gpu *g
 /* ---- finding ---- */
 
 struct search {
-    pthread_mutex_t lock;
-    pthread_cond_t done;
-    bool finished, abandoned;
     char *sysfs_root, *proc_root;
     struct source_gpu found[TELEMETRY_MAX_GPUS];
     uint32_t n;
@@ -251,34 +250,29 @@ struct search {
 
 static void free_search(struct search *f)
 {
-    pthread_mutex_destroy(&f->lock);
-    pthread_cond_destroy(&f->done);
     free(f->sysfs_root);
     free(f->proc_root);
     free(f);
 }
 
 /* NVIDIA's cards first, then the others; without any, the reason is that of the NVIDIA driver. */
-static void *search(void *arg)
+static void search(void *ctx)
 {
-    struct search *f = arg;
+    struct search *f = ctx;
     bool nvml = source_nvml_find(f->sysfs_root, f->found, &f->n, &f->err);
     struct err none = {0};
     uint32_t n = f->n;
     if (source_drm_find(f->sysfs_root, f->proc_root, f->found, &n, &none))
         f->n = n;
     f->ok = nvml || f->n > 0;
-    pthread_mutex_lock(&f->lock);
-    f->finished = true;
-    bool abandoned = f->abandoned;
-    pthread_cond_signal(&f->done);
-    pthread_mutex_unlock(&f->lock);
-    if (abandoned) {
-        for (uint32_t i = 0; i < f->n; i++)
-            f->found[i].close(&f->found[i]);
-        free_search(f);
-    }
-    return NULL;
+}
+
+static void drop_search(void *ctx)
+{
+    struct search *f = ctx;
+    for (uint32_t i = 0; i < f->n; i++)
+        f->found[i].close(&f->found[i]);
+    free_search(f);
 }
 
 static char *copy_root(const char *root)
@@ -286,50 +280,30 @@ static char *copy_root(const char *root)
     return strdup(root ? root : "");
 }
 
-static struct search *start_search(const struct sampler_options *o, struct err *err)
+/* A driver that is wedged never answers: then its thread is left to itself. */
+static struct search *find_gpus(const struct sampler_options *o, struct err *err)
 {
     struct search *f = calloc(1, sizeof(*f));
-    pthread_condattr_t attr;
-    pthread_t thread;
     if (f) {
         f->sysfs_root = copy_root(o->sysfs_root);
         f->proc_root = copy_root(o->proc_root);
     }
     if (!f || !f->sysfs_root || !f->proc_root) {
-        free(f ? f->sysfs_root : NULL);
-        free(f);
+        if (f)
+            free_search(f);
         err_set(err, ERR_1201, "no memory to look for GPUs");
         return NULL;
     }
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_mutex_init(&f->lock, NULL);
-    pthread_cond_init(&f->done, &attr);
-    pthread_condattr_destroy(&attr);
-    if (pthread_create(&thread, NULL, search, f) != 0) {
+    enum deadline_end end = deadline_run(search, drop_search, f, NVML_START_S * second_ns);
+    if (end == DEADLINE_DONE)
+        return f;
+    if (end == DEADLINE_NO_THREAD) {
         free_search(f);
         err_set(err, ERR_1201, "no thread to look for GPUs: %s", strerror(errno));
-        return NULL;
+    } else {
+        nvml_silent(NVML_START_S, err);
     }
-    pthread_detach(thread);
-    return f;
-}
-
-/* A driver that is wedged never answers: then its thread is left to itself. */
-static bool wait_search(struct search *f, struct err *err)
-{
-    struct timespec until = timespec_of(clock_mono_ns() + FIND_TIMEOUT_S * second_ns);
-    pthread_mutex_lock(&f->lock);
-    while (!f->finished && pthread_cond_timedwait(&f->done, &f->lock, &until) != ETIMEDOUT)
-        ;
-    f->abandoned = !f->finished;
-    bool finished = f->finished;
-    pthread_mutex_unlock(&f->lock);
-    if (finished)
-        return true;
-    err_set(err, ERR_1105, "the NVIDIA driver has not answered within %d s", FIND_TIMEOUT_S);
-    err_why(err, "its library was loaded, the call that starts it does not return");
-    return err_fix(err, "sudo dmesg | grep -i nvrm", "see what the kernel says; a reboot usually helps");
+    return NULL;
 }
 
 /* ---- the sampler ---- */
@@ -375,8 +349,8 @@ static bool start_lanes(struct sampler *s, struct search *f, uint32_t limit, str
 bool sampler_start(struct sampler **out, const struct sampler_options *options, const struct sampler_sink *sink,
                    struct err *err)
 {
-    struct search *f = start_search(options, err);
-    if (!f || !wait_search(f, err))
+    struct search *f = find_gpus(options, err);
+    if (!f)
         return false;
     if (!f->ok && err)
         *err = f->err;

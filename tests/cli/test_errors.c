@@ -35,7 +35,7 @@ static const struct {
  /* options */
     {GOOD " --ctz 8k",                                     2, 9001, "did you mean --ctx?"           },
     {GOOD " --allow_cpu",                                  2, 9001, "--allow-cpu"                   },
-    {GOOD " --yes",                                        2, 9001, "--yes"                         },
+    {GOOD " --yees",                                       2, 9001, "--yees"                        },
     {"doctor --gpus 24GiB",                                2, 9001, "--gpus"                        },
     {"--nonsense",                                         2, 9001, "--nonsense"                    },
     {GOOD " --port 8080",                                  2, 9001, "--port"                        },
