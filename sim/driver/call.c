@@ -21,7 +21,7 @@ static struct {
         world; /* joined once; stays mapped when init and shutdown come and go */
     _Atomic int users;
     _Atomic int inside;      /* calls that have not come back */
-    struct world *joined[8]; /* all that are mapped, the oldest first */
+    struct world *joined[32]; /* all that are mapped, the oldest first */
     unsigned n_joined;
 } driver = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -66,7 +66,7 @@ static struct world *join(void)
     return w;
 }
 
-/* lock held; a mapping of seven worlds ago is let go, unless a call may be inside of it */
+/* lock held; the oldest mapping is let go, unless a call may be inside of it */
 static struct world *replace_oldest(void)
 {
     if (atomic_load(&driver.inside) > 1)

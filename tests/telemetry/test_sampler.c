@@ -224,7 +224,6 @@ static void a_hung_gpu_delays_nobody(void **state)
 {
     (void)state;
     struct gpu_health h;
-    nap(1.2); /* threads that waited for events in the worlds before are gone then */
     start_world("duo", 1);
     struct sampler *s = start(20, -1);
     inject("hang gpu=1");
@@ -297,6 +296,50 @@ static void no_card_is_no_error(void **state)
     assert_true(sampler_stop(s));
 }
 
+/* A15: theirs gives up after three tries and invents numbers from then on. */
+static void a_driver_that_went_away_is_loaded_again(void **state)
+{
+    (void)state;
+    struct gpu_health h;
+    start_world("duo", 1);
+    struct sampler *s = start(20, -1);
+    inject("unloaded");
+    inject("error=9"); /* those that have it open are told so too */
+    for (uint32_t g = 0; g < 2; g++) {
+        wait_for_state(s, g, GPU_LOST, &h);
+        assert_true(strlen(h.detail) > 0);
+        wait_for_samples(g, 5);
+        struct sample lost = newest_of(g);
+        assert_true(lost.present == 0);
+    }
+    clear_faults();
+    for (uint32_t g = 0; g < 2; g++) {
+        wait_for_state(s, g, GPU_OK, &h);
+        struct sample back = newest_of(g);
+        assert_true(sample_has(&back, METRIC_MEMORY_TOTAL));
+    }
+    assert_true(sampler_stop(s));
+}
+
+/* What cannot be is not shown. */
+static void wild_values_are_unknown(void **state)
+{
+    (void)state;
+    start_world("duo", 1);
+    inject("set=4000000000 field=temperature gpu=0");
+    inject("set=1e18 field=used gpu=1");
+    struct sampler *s = start(20, -1);
+    wait_for_samples(0, 2);
+    wait_for_samples(1, 2);
+    struct sample hot = newest_of(0), full = newest_of(1);
+    assert_false(sample_has(&hot, METRIC_TEMPERATURE));
+    assert_true(sample_has(&hot, METRIC_MEMORY_USED));
+    assert_false(sample_has(&full, METRIC_MEMORY_USED));
+    assert_true(sample_memory_percent(&full) < 0);
+    clear_faults();
+    assert_true(sampler_stop(s));
+}
+
 static void the_rate_can_change(void **state)
 {
     (void)state;
@@ -345,7 +388,9 @@ int main(void)
         cmocka_unit_test(calls_that_fail_are_metrics_that_miss),
         cmocka_unit_test(refused_access_is_said),
         cmocka_unit_test(no_card_is_no_error),
+        cmocka_unit_test(wild_values_are_unknown),
         cmocka_unit_test(the_rate_can_change),
+        cmocka_unit_test(a_driver_that_went_away_is_loaded_again),
         cmocka_unit_test(a_hung_gpu_delays_nobody), /* last: a thread stays behind */
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
