@@ -92,6 +92,16 @@ enum deadline_end deadline_run(void (*run)(void *ctx), void (*drop)(void *ctx), 
     return DEADLINE_DONE;
 }
 
+void deadline_enter(void)
+{
+    atomic_fetch_add(&left_behind, 1);
+}
+
+void deadline_leave(void)
+{
+    atomic_fetch_sub(&left_behind, 1);
+}
+
 bool deadline_left_behind(void)
 {
     return atomic_load(&left_behind) > 0;

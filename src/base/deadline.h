@@ -14,8 +14,12 @@ enum deadline_end { DEADLINE_DONE, DEADLINE_LATE, DEADLINE_NO_THREAD };
 enum deadline_end deadline_run(void (*run)(void *ctx), void (*drop)(void *ctx), void *ctx,
                                uint64_t timeout_ns);
 
-/* A thread was left behind and has not come back: end the process by _exit, what exit() calls may
- * wait for it. */
+/* Around the life of any other thread that may stand inside of a driver when the process ends. */
+void deadline_enter(void);
+void deadline_leave(void);
+
+/* A thread was left behind and has not come back, or another one may stand inside of a driver: end the process by
+ * _exit, for what exit() calls may wait for it, or take away what it stands on. */
 bool deadline_left_behind(void);
 
 #endif

@@ -16,6 +16,7 @@
 #include "telemetry/trace.h"
 
 static const double drain_s = 0.5, settle_s = 0.05;
+enum { NEWS_MOST = 128 }; /* samples of a GPU between two looks: two seconds at 50 Hz */
 static const uint64_t recorded_most = UINT64_C(1) << 30; /* as much as is read back */
 
 /* ---- record ---- */
@@ -25,15 +26,18 @@ struct recorder {
     struct trace_state state;
     struct str waiting;
     uint64_t samples;
-    uint32_t described; /* how many GPUs are */
+    uint32_t described; /* how many GPUs are, by what they told themselves */
+    bool ready;         /* every GPU stands in the trace, so that samples may */
 };
 
 static void record_sample(void *to, const struct sample *s)
 {
     struct recorder *r = to;
     pthread_mutex_lock(&r->lock);
-    trace_add_sample(&r->state, s, &r->waiting);
-    r->samples++;
+    if (r->ready) {
+        trace_add_sample(&r->state, s, &r->waiting);
+        r->samples++;
+    }
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -41,24 +45,33 @@ static void record_processes(void *to, const struct process_table *t)
 {
     struct recorder *r = to;
     pthread_mutex_lock(&r->lock);
-    trace_add_processes(&r->state, t, &r->waiting);
+    if (r->ready)
+        trace_add_processes(&r->state, t, &r->waiting);
     pthread_mutex_unlock(&r->lock);
 }
 
-/* Names and limits are known once a GPU was read. */
+/* Every GPU comes first, so that a trace that is cut off is still understood; one that could not be read yet by its number
+ * alone, and again once it was. What was known before the first samples is written with them. */
 static void describe_gpus(struct recorder *r, struct watch *w)
 {
     struct gpu_view v;
     for (uint32_t i = 0; r->described < watch_count(w) && i < watch_count(w); i++) {
         watch_view(w, i, &v);
         pthread_mutex_lock(&r->lock);
-        if (!r->state.gpu[i].described && v.has_sample) {
+        bool known = v.has_sample && v.info.uuid[0];
+        if (!r->ready || (known && !r->state.gpu[i].described))
             trace_add_gpu(&r->state, &v.info, &r->waiting);
-            r->state.gpu[i].described = true;
-            r->described++;
-        }
+        r->described += known && !r->state.gpu[i].described;
+        r->state.gpu[i].described = r->state.gpu[i].described || known;
+        if (!r->ready && v.has_sample)
+            trace_add_sample(&r->state, &v.sample, &r->waiting);
+        if (!r->ready && v.has_processes)
+            trace_add_processes(&r->state, &v.processes, &r->waiting);
         pthread_mutex_unlock(&r->lock);
     }
+    pthread_mutex_lock(&r->lock);
+    r->ready = true;
+    pthread_mutex_unlock(&r->lock);
 }
 
 static bool drain(struct recorder *r, int fd, const char *path, uint64_t *written, struct err *err)
@@ -241,27 +254,40 @@ struct line_state {
     enum gpu_state state[TELEMETRY_MAX_GPUS];
 };
 
-/* A line for every GPU that has a new sample, or another state without one. */
+static void write_one(struct cli *c, const struct gpu_view *v)
+{
+    if (c->look.json)
+        write_json_line(c, v);
+    else if (c->look.plain)
+        write_plain(c, v);
+    else if (c->look.accessible)
+        gpu_sentences(c, v);
+    else
+        write_line(c, v);
+}
+
+/* A line for every sample that has come since, and one when a GPU's state changes without one. */
 static void write_news(struct cli *c, struct watch *w, uint32_t only, struct line_state *seen)
 {
+    static struct sample fresh[NEWS_MOST];
     struct gpu_view v;
     for (uint32_t i = 0; i < watch_count(w); i++) {
         if (only != UINT32_MAX && i != only)
             continue;
         watch_view(w, i, &v);
-        if (v.has_sample ? v.sample.mono_ns == seen->mono_ns[i] && v.health.state == seen->state[i]
-                         : v.health.state == seen->state[i])
-            continue;
-        seen->mono_ns[i] = v.sample.mono_ns;
-        seen->state[i] = v.health.state;
-        if (c->look.json)
-            write_json_line(c, &v);
-        else if (c->look.plain)
-            write_plain(c, &v);
-        else if (c->look.accessible)
-            gpu_sentences(c, &v);
-        else
-            write_line(c, &v);
+        enum gpu_state now = v.health.state;
+        size_t n = history_since(watch_history(w), i, seen->mono_ns[i] + 1, fresh, NEWS_MOST);
+        for (size_t k = 0; k < n; k++) {
+            v.sample = fresh[k];
+            v.has_sample = true;
+            v.health.state = k + 1 < n ? (enum gpu_state)fresh[k].state : now;
+            level_read(&v.sample, &level_table_default, &v.level);
+            write_one(c, &v);
+            seen->mono_ns[i] = fresh[k].mono_ns;
+        }
+        if (n == 0 && now != seen->state[i])
+            write_one(c, &v);
+        seen->state[i] = now;
     }
 }
 

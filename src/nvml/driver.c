@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/deadline.h"
+
 enum { WAIT_MS = 1000, FAILURES_MOST = 10 };
 
 struct nvml_driver {
@@ -86,6 +88,7 @@ static void *wait_for_errors(void *arg)
             nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
     }
     nvml_driver_drop(d);
+    deadline_leave();
     return NULL;
 }
 
@@ -96,7 +99,9 @@ static bool start_watching(struct nvml_driver *d)
     if (d->watching)
         return true;
     nvml_driver_hold(d);
+    deadline_enter();
     if (pthread_create(&thread, NULL, wait_for_errors, d) != 0) {
+        deadline_leave();
         atomic_fetch_sub(&d->references, 1);
         return false;
     }

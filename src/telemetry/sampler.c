@@ -207,6 +207,7 @@ static void *run(void *arg)
     l->ended = true;
     pthread_mutex_unlock(&l->lock);
     drop_sampler(s);
+    deadline_leave();
     return NULL;
 }
 
@@ -229,9 +230,11 @@ static bool start_lane(struct sampler *s, uint32_t i, const struct source_gpu *g
     pthread_attr_setstacksize(&attr, STACK_BYTES);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     atomic_fetch_add(&s->holders, 1);
+    deadline_enter();
     l->started = pthread_create(&thread, &attr, run, l) == 0;
     pthread_attr_destroy(&attr);
     if (!l->started) {
+        deadline_leave();
         atomic_fetch_sub(&s->holders, 1);
         l->gpu.close(&l->gpu);
     }
