@@ -65,8 +65,10 @@ static void add_value(struct table *t, const struct compare_row *r, int i, bool 
         table_cell(t, NULL);
     else if (r->unit == COMPARE_TEXT)
         table_cell(t, r->text[i]);
-    else if (r->unit == COMPARE_TPS)
+    else if (r->unit == COMPARE_TPS && (plain || r->value[i] < 1000))
         table_cellf(t, "%.1f", r->value[i]);
+    else if (r->unit == COMPARE_TPS)
+        table_cell(t, str_grouped((uint64_t)(r->value[i] + 0.5), number));
     else if (plain)
         table_cellf(t, "%lld", (long long)r->value[i]);
     else if (r->unit == COMPARE_BYTES)

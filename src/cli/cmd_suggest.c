@@ -262,7 +262,8 @@ static void write_sentences(struct cli *c, const struct suggest_job *job)
         if (s->speed.decode.tps > 0)
             str_addf(&line, ", %.0f to %.0f tokens per second", s->speed.decode.low, s->speed.decode.high);
         if (s->speed.prefill.tps > 0)
-            str_addf(&line, ", prompts %.0f", s->speed.prefill.tps);
+            str_addf(&line, ", prompts %s",
+                     str_grouped((uint64_t)(s->speed.prefill.tps + 0.5), number));
         if (s->watts > 0)
             str_addf(&line, ", %.0f watts", s->watts);
         if (s->price > 0)

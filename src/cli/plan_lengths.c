@@ -121,9 +121,10 @@ static void write_advice(const struct batching_advice *a, const struct look *loo
         str_add(&s, "; beyond what the model was trained for");
     str_addf(&s, ". A slot is prompt and answer (%d tokens), rounded up to 256.", BATCHING_REPLY);
     if (r->wasted > 0.5 && r->parallel > 1)
-        str_add(&s, " Much of them stays empty: with -kvu all slots share one cache of that size, "
-                    "and only what is "
-                    "at work at once must fit.");
+        str_add(&s,
+                " Much of that room stays empty: with -kvu all slots share one cache of that size, "
+                "and only what is "
+                "at work at once must fit.");
     text_wrap(out, "  ", 4, s.data ? s.data : "", look->width);
     str_finish(&s);
     const struct batching_groups *g = &a->groups;

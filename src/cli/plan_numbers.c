@@ -139,6 +139,7 @@ static void host_cells(struct table *t, const struct plan *p, uint32_t blanks)
 static void speed_line(const struct plan *p, struct str *out)
 {
     const struct speed *v = &p->speed;
+    char number[32];
     if (v->confidence == SPEED_NONE || v->decode.tps <= 0)
         return;
     int digits = v->decode.tps < 10;
@@ -146,7 +147,7 @@ static void speed_line(const struct plan *p, struct str *out)
     if (v->decode_depth.tps > 0 && p->law.n_ctx_seq > 4096)
         str_addf(out, ", %.*f at full context", digits, v->decode_depth.tps);
     if (v->prefill.tps > 0)
-        str_addf(out, "; prompts %.0f tok/s", v->prefill.tps);
+        str_addf(out, "; prompts %s tok/s", str_grouped((uint64_t)(v->prefill.tps + 0.5), number));
     if (p->settings.n_seq_max > 1 && v->throughput.tps > 0)
         str_addf(out, "; %u slots together %.0f", p->settings.n_seq_max, v->throughput.tps);
     str_addf(out, "; %s confidence", speed_confidence_name(v->confidence));

@@ -112,7 +112,10 @@ static void write_bars(const struct together_job *job, const struct look *look, 
         else if (i == (int)t->n - 1)
             str_add(out, " models");
     }
-    str_add(out, "\n");
+    bool over = false;
+    for (uint32_t i = 0; i < t->n_cards; i++)
+        over = over || t->cards[i].free_after < 0;
+    str_add(out, over ? "  > short\n" : "\n");
     for (uint32_t i = 0; i < t->n_cards; i++)
         write_bar(t, i, label, cell, look, out);
 }

@@ -181,6 +181,7 @@ static void add_speed(const struct vllm_plan *p, int width, struct str *out)
 {
     const struct speed *v = &p->speed;
     own(own_str) struct str line = {0};
+    char number[32];
     int digits = v->decode.tps < 10;
     if (v->confidence == SPEED_NONE || v->decode.tps <= 0)
         return;
@@ -189,9 +190,11 @@ static void add_speed(const struct vllm_plan *p, int width, struct str *out)
     if (v->decode_depth.tps > 0 && p->wish.max_len > 4096)
         str_addf(&line, ", %.*f at full context", digits, v->decode_depth.tps);
     if (v->prefill.tps > 0)
-        str_addf(&line, ", prompts %.0f", v->prefill.tps);
-    str_addf(&line, ", %.0f over %u streams, %s confidence", v->throughput.tps,
-             p->wish.streams ? p->wish.streams : 8, speed_confidence_name(v->confidence));
+        str_addf(&line, "; prompts %s tok/s",
+                 str_grouped((uint64_t)(v->prefill.tps + 0.5), number));
+    str_addf(&line, "; %u streams together %.0f tok/s; %s confidence",
+             p->wish.streams ? p->wish.streams : 8, v->throughput.tps,
+             speed_confidence_name(v->confidence));
     text_wrap(out, "  speed           ", 18, line.data ? line.data : "", width);
 }
 

@@ -216,10 +216,27 @@ static bool choose_all(struct placer *p, struct placement *out, struct err *err)
     return out->fits || choose_fewest(p, &s, out, err);
 }
 
+/* Why a better choice may be left. */
+static const char *what_is_open(const struct placer *p)
+{
+    if (p->best.proved && !p->doubt)
+        return NULL;
+    if (place_draft_open(p))
+        return "the draft over several cards other than the model's was not tried and may be "
+               "better";
+    if (p->doubt)
+        return "the engine's buffers do not follow from the layers alone, so what was not tried "
+               "may "
+               "take less than was reckoned";
+    return "with so many unlike cards not every set of them was tried";
+}
+
 bool place_choose(struct placer *p, struct placement *out, struct err *err)
 {
     p->doubt = false;
-    bool ok = choose_all(p, out, err);
-    p->best.proved = p->best.proved && !p->doubt;
+    bool ok =
+        choose_all(p, out, err) && (p->wish->goal != GOAL_FEWEST || place_evenest(p, out, err));
+    p->best.open = what_is_open(p);
+    p->best.proved = !p->best.open;
     return ok;
 }

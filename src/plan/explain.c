@@ -124,6 +124,12 @@ static bool explain_law(struct plan *p, struct arena *arena)
                p->model->architecture);
 }
 
+/* What sets the figure that was searched for apart from the speed that is printed. */
+static const char *half_full(const struct plan_optimality *o)
+{
+    return strcmp(o->objective, "throughput_tps") == 0 ? " (contexts half full)" : "";
+}
+
 static bool explain_runner_up(struct plan *p, struct arena *arena)
 {
     const struct plan_optimality *o = &p->optimality;
@@ -131,7 +137,8 @@ static bool explain_runner_up(struct plan *p, struct arena *arena)
     if (strcmp(o->objective, "context") == 0)
         return say(p, arena, "second best: %s with %s tokens, against %s", o->runner_up,
                    str_grouped((uint64_t)o->runner_up_value, then), str_grouped((uint64_t)o->best, now));
-    return say(p, arena, "second best: %s with %.1f tok/s, against %.1f", o->runner_up, o->runner_up_value, o->best);
+    return say(p, arena, "second best: %s with %.1f tok/s, against %.1f%s", o->runner_up,
+               o->runner_up_value, o->best, half_full(o));
 }
 
 struct value_words {
@@ -177,15 +184,16 @@ static bool explain_proof(struct plan *p, const char *goal, struct arena *arena)
     if (p->wish.given & (GIVEN_TENSOR_SPLIT | GIVEN_MAIN_GPU | GIVEN_SPLIT_MODE))
         return say(p, arena, "goal %s: the split was given, so only what it leaves open was chosen", goal);
     if (!o->objective || !o->proved)
-        return say(p, arena, o->objective ? "not proved: a choice that was not looked at may be better"
-                                          : "nothing was proved: no choice fits");
+        return o->objective && o->open ? say(p, arena, "not proved to be the best: %s", o->open)
+                                       : say(p, arena, "nothing was proved: no choice fits");
     if (strcmp(o->objective, "context") == 0)
         return say(p, arena, "proved: no cards, KV type or split give more than %s tokens; %s " WORKED_OUT,
                    str_grouped((uint64_t)o->best, value), str_grouped(o->candidates, tried));
     if (strcmp(o->objective, "cards") == 0)
         return say(p, arena, "proved: no fewer cards do; the goal could not be met");
-    return say(p, arena, "proved: no cards, KV type or split give more than %.1f tok/s; %s " WORKED_OUT, o->best,
-               str_grouped(o->candidates, tried));
+    return say(p, arena,
+               "proved: no cards, KV type or split give more than %.1f tok/s%s; %s " WORKED_OUT,
+               o->best, half_full(o), str_grouped(o->candidates, tried));
 }
 
 /* Which cards a goal left out, and how sure the choice is. */

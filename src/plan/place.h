@@ -121,6 +121,9 @@ double place_rate(struct placer *p, const struct placement *pl, uint32_t depth, 
 bool place_fastest(struct placer *p, uint32_t mask, const struct law_settings *s, uint32_t streams,
                    uint32_t depth, struct placement *out, struct err *err);
 
+/* Of all splits of pl's cards the one whose fullest card is emptiest, where the split is open. */
+bool place_evenest(struct placer *p, struct placement *pl, struct err *err);
+
 /* Of the splits that are as fast as pl's, the one whose fullest card is emptiest. */
 bool place_evener(struct placer *p, struct placement *pl, uint32_t streams, uint32_t depth, struct err *err);
 

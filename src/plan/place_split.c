@@ -115,11 +115,11 @@ static bool work_out(struct placer *p, const struct lesson *t, struct placement 
     return true;
 }
 
-/* The emptiest split by what is known is worked out, which teaches more, until it stays the
- * emptiest. */
-static bool balance(struct placer *p, struct placement *pl, struct err *err)
+/* The emptiest split by what is known is worked out, which teaches more, until none can be emptier
+ * than pl; where a verdict is enough, until one fits or none can. */
+static bool balance(struct placer *p, bool verdict, struct placement *pl, struct err *err)
 {
-    struct placement best = {0};
+    struct placement best = *pl;
     struct lesson t;
     uint32_t n = (uint32_t)__builtin_popcount(pl->mask);
     if (!begin(p, &(struct draft_spot){pl->mask, pl->draft_mask}, &pl->s, &t, err))
@@ -128,12 +128,14 @@ static bool balance(struct placer *p, struct placement *pl, struct err *err)
         struct search_answer answer;
         if (!ask_even(p, &t, &answer, err))
             return false;
-        if (round > 0 && (best.fits || answer.fill > 1.0 || same_split(&pl->s, answer.count, n)))
+        if (best.fill > 0 && (answer.fill >= best.fill || same_split(&pl->s, answer.count, n)))
+            break;
+        if (best.fill > 0 && verdict && (best.fits || answer.fill > 1.0))
             break;
         set_split(&pl->s, answer.count, n);
         if (!work_out(p, &t, pl, err))
             return false;
-        if (round == 0 || pl->fill < best.fill)
+        if (best.fill <= 0 || pl->fill < best.fill)
             best = *pl;
     }
     *pl = best;
@@ -176,10 +178,21 @@ static bool lay(struct placer *p, const struct draft_spot *spot, const struct la
     if (n == 1)
         pl.s.n_tensor_split = 0;
     set_strategy(p, pl.mask, &pl.s);
-    bool ok = is_open(p, &pl.s, n) ? balance(p, &pl, err) : place_evaluate(p, &pl, err);
+    bool ok = is_open(p, &pl.s, n) ? balance(p, true, &pl, err) : place_evaluate(p, &pl, err);
     arena_rewind(p->arena, mark);
     if (ok)
         *out = pl;
+    return ok;
+}
+
+bool place_evenest(struct placer *p, struct placement *pl, struct err *err)
+{
+    struct arena_mark mark = arena_mark(p->arena);
+    bool open = pl->fill > 0 && is_open(p, &pl->s, (uint32_t)__builtin_popcount(pl->mask));
+    bool doubt = p->doubt; /* of the set of cards, which stays the same */
+    bool ok = !open || balance(p, false, pl, err);
+    p->doubt = doubt;
+    arena_rewind(p->arena, mark);
     return ok;
 }
 

@@ -113,6 +113,7 @@ struct plan_alternative {
 struct plan_optimality {
     bool proved;          /* every set of cards, cache type and split was looked at or ruled out by a bound */
     uint64_t candidates;  /* placements worked out */
+    const char *open;     /* what was not looked at, in words; NULL where it is proved */
     const char *objective; /* "context", "decode_tps", "throughput_tps", "cards"; NULL: nothing was chosen */
     double best;           /* when proved also the bound: no other choice gives more (of cards: takes fewer) */
     const char *runner_up; /* the next best choice in words, NULL: there is no other */

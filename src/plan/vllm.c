@@ -92,14 +92,25 @@ static const char *card_name(const struct device *d)
     return d->name ? d->name : "card";
 }
 
+static double free_share(const struct vllm_rank *r)
+{
+    return (double)r->card->free_bytes / (double)r->card->total_bytes;
+}
+
+/* The utilization that this rank's card would allow. */
+static double most_of(const struct reasons *r, const struct vllm_rank *rank)
+{
+    const uint8_t card = (uint8_t)rank->device;
+    return vllm_utilization(r->p->machine, &r->p->wish, &card, 1);
+}
+
 static void say_utilization(struct reasons *r, const struct vllm_wish *asked)
 {
     struct vllm_plan *p = r->p;
     uint32_t tight = 0;
     for (uint32_t i = 1; i < p->n_ranks; i++) {
-        const struct device *a = p->ranks[i].card, *b = p->ranks[tight].card;
-        if ((double)a->free_bytes / (double)a->total_bytes <
-            (double)b->free_bytes / (double)b->total_bytes)
+        const struct vllm_rank *a = &p->ranks[i], *b = &p->ranks[tight];
+        if (p->starts ? most_of(r, a) < most_of(r, b) : free_share(a) < free_share(b))
             tight = i;
     }
     const struct vllm_rank *t = &p->ranks[tight];
@@ -118,7 +129,7 @@ static void say_utilization(struct reasons *r, const struct vllm_wish *asked)
             arena_printf(
                 r->arena,
                 "utilization %.3g: one number for all ranks, bounded by GPU %d (%s) with %.2f of "
-                "%.2f GiB free",
+                "%.2f GiB free, less what is kept free",
                 p->utilization, t->card->index, card_name(t->card),
                 (double)t->card->free_bytes / GIB, (double)t->card->total_bytes / GIB));
 }
@@ -212,6 +223,7 @@ static void say_room(struct reasons *r)
     struct vllm_plan *p = r->p;
     if (p->verdict == VERDICT_NO_FIT && p->starts) {
         const struct vllm_rank *l = &p->ranks[p->limiting];
+        char asked[32], longest[32];
         if (l->kv.high == 0)
             say(r, arena_printf(
                        r->arena,
@@ -222,10 +234,10 @@ static void say_room(struct reasons *r)
         else
             say(r, arena_printf(
                        r->arena,
-                       "one request of %u tokens lacks %.2f GiB of cache; the longest that fits is "
-                       "about %llu",
-                       p->wish.max_len, (double)p->shortfall / GIB,
-                       (unsigned long long)p->max_context.value));
+                       "one request of %s tokens lacks %.2f GiB of cache; the longest that fits is "
+                       "about %s",
+                       str_grouped(p->wish.max_len, asked), (double)p->shortfall / GIB,
+                       str_grouped(p->max_context.value, longest)));
     }
     if (!p->model->from_headers)
         say(r,

@@ -30,9 +30,10 @@ static void explain_rank(const struct vllm_plan *p, const struct vllm_rank *r, u
     if (vllm_graphs_counted(&p->wish))
         line(out, "- graphs", r->graphs);
     line(out, "= KV cache", r->kv);
-    str_addf(out, "  %llu bytes a block of %u tokens over this stage: %llu blocks\n",
-             (unsigned long long)r->block_bytes, p->page_tokens,
-             (unsigned long long)r->blocks.value);
+    char bytes[32], blocks[32];
+    str_addf(out, "  %s bytes a block of %u tokens over this stage: %s blocks\n",
+             str_grouped(r->block_bytes, bytes), p->page_tokens,
+             str_grouped(r->blocks.value, blocks));
 }
 
 void vllm_explain(const struct vllm_plan *p, struct str *out)

@@ -114,11 +114,21 @@ static void shorter(struct options *o)
     snprintf(change, sizeof(change), "--max-model-len %u", w.max_len);
     snprintf(flags, sizeof(flags), "--ctx %u", w.max_len);
     snprintf(price, sizeof(price), "%.0f %% of the length",
-             100.0 * w.max_len / (double)p->wish.max_len);
+             100.0 - 100.0 * w.max_len / (double)p->wish.max_len);
     add(o, change, flags, price);
 }
 
-/* The same model as a quantised checkpoint: its tensors follow from the configuration. */
+/* The length that the other plan would hold. False: none worth planning. */
+static bool shorten(struct options *o, const struct hub_model *model, const struct vllm_wish *wish)
+{
+    struct vllm_wish w = *wish;
+    w.max_len = (uint32_t)(o->other->max_context.low / 256 * 256);
+    return o->out->context_given && w.max_len >= w.min_context && w.max_len > 0 &&
+           make(o, model, o->out->machine, &w);
+}
+
+/* The same model as a quantised checkpoint: its tensors follow from the configuration. A shorter
+ * length goes with it where more says so. */
 static void quantised(struct options *o, enum hub_quant quant, const struct vllm_wish *wish,
                       const char *more, const char *flags)
 {
@@ -126,19 +136,24 @@ static void quantised(struct options *o, enum hub_quant quant, const struct vllm
     struct hub_config c = m->config;
     struct hub_model other;
     struct err quiet = {0};
-    char change[96];
+    char change[96], price[48];
+    bool shorter = str_starts(more, ", shorter");
     c.quant = quant;
     c.bits = quant == HUB_FP8 ? 8 : 4;
     c.group = quant == HUB_FP8 ? 0 : 128;
     snprintf(c.quant_method, sizeof(c.quant_method), "%s", hub_quant_name(quant));
     if (m->config.quant != HUB_PLAIN || wish->quantization ||
         !hub_layout_make(m->path, &c, NULL, o->arena, &other, &quiet) ||
-        !make(o, &other, o->out->machine, wish) || !gains(o))
+        !make(o, &other, o->out->machine, wish) ||
+        (shorter && !works(o) && !shorten(o, &other, wish)) || !gains(o))
         return;
     snprintf(change, sizeof(change), "%s checkpoint, %.1f GiB%s", quant == HUB_FP8 ? "FP8" : "AWQ",
              (double)other.file_bytes / GIB, more);
-    struct plan_alternative *a =
-        add(o, change, flags, quant == HUB_FP8 ? "little quality" : "some quality");
+    snprintf(price, sizeof(price), "%s quality", quant == HUB_FP8 ? "little" : "some");
+    if (shorter)
+        snprintf(price + strlen(price), sizeof(price) - strlen(price), ", %.0f %% of the length",
+                 100.0 - 100.0 * o->other->wish.max_len / (double)o->out->wish.max_len);
+    struct plan_alternative *a = add(o, change, flags, price);
     if (a)
         a->combination = more[0] != '\0';
 }
@@ -178,7 +193,8 @@ static void one_card(struct options *o)
     char price[64];
     w.max_gpus = 1;
     w.spread = false;
-    if (o->out->n_ranks < 2 || w.as_command || w.tp > 1 || w.pp > 1 || o->asked->spread ||
+    if (o->out->n_ranks < 2 || (o->out->has_runner_up && o->out->runner_up.n_cards == 1) ||
+        w.as_command || w.tp > 1 || w.pp > 1 || o->asked->spread ||
         !make(o, o->out->model, o->out->machine, &w))
         return;
     snprintf(price, sizeof(price), "%s", "one card does it all");
@@ -209,7 +225,7 @@ static void more_cards(struct options *o)
     struct vllm_wish w = *o->asked;
     struct machine *m = arena_new(o->arena, struct machine);
     const struct device *largest = NULL;
-    char change[96];
+    char change[96], price[32];
     if (!m || w.as_command || w.max_gpus)
         return;
     *m = *o->out->machine;
@@ -227,17 +243,18 @@ static void more_cards(struct options *o)
             continue;
         snprintf(change, sizeof(change), "add %d %s, %s%u", k, largest->name ? largest->name : "card",
                  o->other->pp > 1 ? "pp " : "tp ", o->other->pp > 1 ? o->other->pp : o->other->tp);
-        struct plan_alternative *a = add(o, change, "", "money, a slot");
+        snprintf(price, sizeof(price), k == 1 ? "money, a slot" : "money, %d slots", k);
+        struct plan_alternative *a = add(o, change, "", price);
         if (a)
             a->other_cards = true;
         return;
     }
 }
 
-static bool has_awq(const struct options *o)
+static bool has(const struct options *o, const char *change)
 {
     for (uint32_t i = 0; i < o->out->n_alternatives; i++)
-        if (str_starts(o->out->alternatives[i].change, "AWQ"))
+        if (str_starts(o->out->alternatives[i].change, change))
             return true;
     return false;
 }
@@ -257,7 +274,7 @@ static void combinations(struct options *o)
         if (a)
             a->combination = true;
     }
-    if (!has_awq(o))
+    if (!has(o, "AWQ"))
         quantised(o, HUB_AWQ, &w, ", fp8 cache", "");
 }
 
@@ -291,6 +308,10 @@ bool vllm_options_make(const struct vllm_wish *wish, struct arena *arena, struct
     quantised(&o, HUB_AWQ, &same, "", "");
     if (!fits) {
         combinations(&o);
+        if (!has(&o, "FP8"))
+            quantised(&o, HUB_FP8, &same, ", shorter", "");
+        if (!has(&o, "AWQ"))
+            quantised(&o, HUB_AWQ, &same, ", shorter", "");
         more_cards(&o);
     }
     for (uint32_t i = 0; i < plan->n_alternatives; i++)

@@ -192,6 +192,26 @@ static void other_plans_are_named(void **state)
     assert_int_equal(r.code, 0);
 }
 
+/* Both cards with what they hold, every size as people write it, and ways that are ones. */
+static void too_long_for_two_cards_brings_ways_to_fit(void **state)
+{
+    (void)state;
+    struct ran r = run("plan llama-8b --gpus rtx3060:count=2 --ctx 128k");
+    assert_int_equal(r.code, 8);
+    expect_text(&r, "\n  0 RTX 3060 12GB |WWWW");
+    expect_text(&r, "\n  1 RTX 3060 12GB |WWWW");
+    expect_text(&r, "one request of 131,072 tokens lacks ");
+    expect_text(&r, "  A  --max-model-len 22784 ");
+    expect_text(&r, "83 % of the length");
+    expect_text(&r, "AWQ checkpoint, 5.3 GiB, shorter");
+    expect_text(&r, "money, 2 slots");
+    expect_tidy(&r);
+    r = run("plan llama-8b --gpus rtx3060:count=2 --ctx 128k --explain");
+    expect_text(&r, " bytes a block of 16 tokens over this stage: 1,4");
+    r = run("plan llama-8b --gpus rtx3090,rtx3060 --goal context");
+    expect_text(&r, "bounded by GPU 1 (RTX 3060 12GB)");
+}
+
 static void impossible_ones_are_refused(void **state)
 {
     (void)state;
@@ -453,6 +473,7 @@ int main(void)
         cmocka_unit_test(the_document_adds_up),
         cmocka_unit_test(too_large_is_said_with_the_bytes),
         cmocka_unit_test(other_plans_are_named),
+        cmocka_unit_test(too_long_for_two_cards_brings_ways_to_fit),
         cmocka_unit_test(impossible_ones_are_refused),
         cmocka_unit_test(auto_says_why),
         cmocka_unit_test(goals_choose_the_engine),

@@ -84,6 +84,45 @@ static void a_large_one_takes_both_and_fills_them_alike(void **state)
     assert_true(plan.devices[1].last_layer == 80);
 }
 
+static double fullest(void)
+{
+    double most = 0;
+    for (uint32_t i = 0; i < plan.n_devices; i++) {
+        const struct plan_device *d = &plan.devices[i];
+        double room = (double)(d->card->free_bytes - d->keep_free - d->runtime);
+        most = fmax(most, (double)(used(d) - d->runtime) / room);
+    }
+    return most;
+}
+
+/* The context is given, so that only the split is open: one that fits, and one that fits tightly.
+ */
+static void no_split_leaves_the_fullest_card_emptier(void **state)
+{
+    (void)state;
+    static const uint32_t contexts[] = {32768, 88000};
+    for (int i = 0; i < 2; i++) {
+        struct plan_wish w = plan_default_wish();
+        reset(NULL);
+        open_model("qwen2.5-32b:Q4_K_M");
+        cards("rtx3090,rtx3060");
+        w.s.n_ctx = contexts[i];
+        w.given = GIVEN_CTX;
+        make(&w);
+        assert_int_equal(plan.used_mask, 3);
+        double chosen = fullest(), best = 1e9;
+        w.given |= GIVEN_TENSOR_SPLIT;
+        w.s.n_tensor_split = 2;
+        for (int first = 30; first < 60; first++) {
+            w.s.tensor_split[0] = first;
+            w.s.tensor_split[1] = 65 - first;
+            make(&w);
+            best = fmin(best, fullest());
+        }
+        assert_true(chosen <= best * (1 + 1e-9));
+    }
+}
+
 static void what_was_given_is_kept_to_the_letter(void **state)
 {
     (void)state;
@@ -413,6 +452,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_small_model_takes_one_card, reset),
         cmocka_unit_test_setup(a_large_one_takes_both_and_fills_them_alike, reset),
+        cmocka_unit_test_setup(no_split_leaves_the_fullest_card_emptier, reset),
         cmocka_unit_test_setup(what_was_given_is_kept_to_the_letter, reset),
         cmocka_unit_test_setup(what_does_not_fit_says_by_how_much_and_what_would, reset),
         cmocka_unit_test_setup(allowed_the_processor_takes_what_is_too_much, reset),
@@ -429,7 +469,8 @@ int main(void)
         cmocka_unit_test_setup(what_the_engine_refuses_is_no_candidate_of_a_goal, reset),
         cmocka_unit_test_setup(a_command_that_overfills_a_card_is_offered_another_split, reset),
         cmocka_unit_test_setup(a_goal_without_speeds_still_plans, reset),
-        cmocka_unit_test_setup(slots_that_split_a_batch_unevenly_are_refused_with_what_works, reset),
+        cmocka_unit_test_setup(slots_that_split_a_batch_unevenly_are_refused_with_what_works,
+                               reset),
         cmocka_unit_test_setup(the_proved_value_says_what_it_counts, reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
