@@ -2,7 +2,10 @@
 #include "api/watch.h"
 
 #include <malloc.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "api/replay.h"
@@ -14,11 +17,15 @@ struct watch {
     struct history *history;
     struct sampler_sink also;
     double hz;
+    struct level_hold hold[TELEMETRY_MAX_GPUS]; /* each of the thread of its GPU */
+    atomic_int level[TELEMETRY_MAX_GPUS];       /* what it says, for everybody */
 };
 
 static void keep_sample(void *to, const struct sample *s)
 {
     struct watch *w = to;
+    if (s->gpu < TELEMETRY_MAX_GPUS)
+        atomic_store(&w->level[s->gpu], (int)level_steady(&w->hold[s->gpu], s, &level_table_default));
     history_push(w->history, s);
     if (w->also.sample)
         w->also.sample(w->also.to, s);
@@ -148,6 +155,18 @@ static void replay_health(const struct gpu_view *v, struct gpu_health *out)
                                .age_ns = v->has_sample ? clock_mono_ns() - v->sample.mono_ns : UINT64_MAX};
 }
 
+/* A level that just ended is still shown for a while, and says so. */
+static void keep_level(struct watch *w, uint32_t gpu, struct level_reading *r)
+{
+    enum level steady = gpu < TELEMETRY_MAX_GPUS ? (enum level)atomic_load(&w->level[gpu]) : r->level;
+    if (steady <= r->level)
+        return;
+    r->level = steady;
+    size_t n = strlen(r->reasons);
+    snprintf(r->reasons + n, sizeof(r->reasons) - n, "%sit was %s within the last %d s", n ? "; " : "",
+             level_name[steady], LEVEL_HOLD_S);
+}
+
 void watch_view(struct watch *w, uint32_t gpu, struct gpu_view *out)
 {
     read_info(w, gpu, &out->info);
@@ -159,6 +178,7 @@ void watch_view(struct watch *w, uint32_t gpu, struct gpu_view *out)
     else
         sampler_health(w->sampler, gpu, &out->health);
     level_read(&out->sample, &level_table_default, &out->level);
+    keep_level(w, gpu, &out->level);
     out->has_processes = history_processes(w->history, gpu, &out->processes);
     if (!out->has_processes) {
         out->processes.gpu = (uint16_t)gpu;

@@ -252,6 +252,7 @@ static void write_heading(struct cli *c, struct watch *w)
 struct line_state {
     uint64_t mono_ns[TELEMETRY_MAX_GPUS];
     enum gpu_state state[TELEMETRY_MAX_GPUS];
+    struct level_hold hold[TELEMETRY_MAX_GPUS];
 };
 
 static void write_one(struct cli *c, const struct gpu_view *v)
@@ -282,6 +283,7 @@ static void write_news(struct cli *c, struct watch *w, uint32_t only, struct lin
             v.has_sample = true;
             v.health.state = k + 1 < n ? (enum gpu_state)fresh[k].state : now;
             level_read(&v.sample, &level_table_default, &v.level);
+            v.level.level = level_steady(&seen->hold[i], &v.sample, &level_table_default);
             write_one(c, &v);
             seen->mono_ns[i] = fresh[k].mono_ns;
         }

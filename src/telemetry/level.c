@@ -69,3 +69,38 @@ void level_read(const struct sample *s, const struct level_table *t, struct leve
             if (reasons[i].level == (enum level)l)
                 say(out, &reasons[i]);
 }
+
+static const double margin_memory = 1, margin_temperature = 2, margin_power = 2;
+
+/* The same table with every bound lower by its margin: what must be left for a level to end. */
+static struct level_table lower_by_margin(const struct level_table *t)
+{
+    struct level_table low = *t;
+    for (int l = LEVEL_WARNING; l < LEVEL_COUNT; l++) {
+        low.memory[l] -= low.memory[l] > margin_memory ? margin_memory : 0;
+        low.temperature[l] -= low.temperature[l] > margin_temperature ? margin_temperature : 0;
+        low.power[l] -= low.power[l] > margin_power ? margin_power : 0;
+    }
+    return low;
+}
+
+enum level level_steady(struct level_hold *h, const struct sample *s, const struct level_table *t)
+{
+    struct level_table low = lower_by_margin(t);
+    struct level_reading now, held;
+    level_read(s, t, &now);
+    level_read(s, &low, &held);
+    if (now.level > h->level)
+        h->level = now.level;
+    if (held.level >= h->level) {
+        h->lower_since_ns = 0;
+        return h->level;
+    }
+    if (!h->lower_since_ns)
+        h->lower_since_ns = s->mono_ns;
+    if (s->mono_ns - h->lower_since_ns >= LEVEL_HOLD_S * UINT64_C(1000000000)) {
+        h->level = held.level;
+        h->lower_since_ns = 0;
+    }
+    return h->level;
+}

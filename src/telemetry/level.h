@@ -21,6 +21,15 @@ struct level_reading {
     char reasons[160]; /* "memory 95.2 % >= 95 %; temperature 83 C >= 80 C", the worst first; "" when normal */
 };
 
+/* A level that does not flap: it rises at once, and falls when the reading has been lower for LEVEL_HOLD_S without
+ * a break, by a margin of one point of memory and two of temperature and power. Zeroed is a valid start. */
+enum { LEVEL_HOLD_S = 5 };
+struct level_hold {
+    enum level level;
+    uint64_t lower_since_ns; /* 0: it is not lower */
+};
+enum level level_steady(struct level_hold *h, const struct sample *s, const struct level_table *t);
+
 /* The highest of the levels of what is known; what is unknown says nothing. */
 void level_read(const struct sample *s, const struct level_table *t, struct level_reading *out);
 

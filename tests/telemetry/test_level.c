@@ -73,6 +73,28 @@ static void the_highest_level_wins_and_says_why(void **state)
     assert_string_equal(r.reasons, "temperature 91 C >= 90 C; memory 75.0 % >= 75 %");
 }
 
+/* A7: theirs raises an alert with every tick of 89.9, 90.1, 89.9 ... */
+static void a_level_does_not_flap(void **state)
+{
+    (void)state;
+    struct level_hold hold = {0};
+    enum level before = LEVEL_NORMAL;
+    int raised = 0, cleared = 0;
+    for (uint64_t t = 1; t <= 120; t++) {
+        struct sample s = memory_of(t > 60 ? 4096 : t % 2 ? 7360 : 7385, 8192);
+        s.mono_ns = t * 1000000000;
+        enum level now = level_steady(&hold, &s, &level_table_default);
+        raised += now > before;
+        cleared += now < before;
+        if (t > 2 && t < 65)
+            assert_int_equal(now, LEVEL_CRITICAL);
+        before = now;
+    }
+    assert_int_equal(before, LEVEL_NORMAL);
+    assert_in_range(raised, 1, 2); /* by way of WARNING */
+    assert_int_equal(cleared, 1);
+}
+
 static void thresholds_are_of_each_card(void **state)
 {
     (void)state;
@@ -168,6 +190,7 @@ int main(void)
         cmocka_unit_test(memory_levels_are_inclusive),
         cmocka_unit_test(temperature_and_power_levels),
         cmocka_unit_test(the_highest_level_wins_and_says_why),
+        cmocka_unit_test(a_level_does_not_flap),
         cmocka_unit_test(thresholds_are_of_each_card),
         cmocka_unit_test(a_total_of_nothing_is_unknown),
         cmocka_unit_test(texts_of_memory_and_link),
